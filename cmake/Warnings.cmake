@@ -1,0 +1,8 @@
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+                    -Wold-style-cast -Wimplicit-fallthrough -Wnull-dereference)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wduplicated-cond -Wuseless-cast)
+else()
+  # our own mutex wrapper carries clang's annotations
+  add_compile_options(-Wthread-safety)
+endif()

@@ -1,0 +1,79 @@
+#include "os/file_system.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "testing/temp_dir.h"
+
+namespace holdfast {
+namespace {
+
+class PosixFileSystemTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& path, std::string_view text) {
+    ASSERT_TRUE(fs_.Create(path, 0600)->get()->WriteAt(0, BytesOf(text)).ok());
+  }
+  FileSystem& fs_ = PosixFileSystem();
+  testing::TempDir dir_;
+};
+
+TEST_F(PosixFileSystemTest, ModesDoNotDependOnTheUmask) {
+  const mode_t old = ::umask(0077);
+  ASSERT_TRUE(fs_.Create(dir_ / "f", 0644).ok());
+  ASSERT_TRUE(MakeDirectories(fs_, dir_ / "a/b", 0755).ok());
+  ::umask(old);
+  EXPECT_EQ(fs_.Stat(dir_ / "f")->mode, 0644u);
+  EXPECT_EQ(fs_.Stat(dir_ / "a")->mode, 0755u);
+  EXPECT_EQ(fs_.Stat(dir_ / "a/b")->mode, 0755u);
+}
+
+TEST_F(PosixFileSystemTest, MakeDirectoriesRefusesAFileInTheWay) {
+  Write(dir_ / "f", "");
+  EXPECT_EQ(MessageOf(MakeDirectories(fs_, dir_ / "f", 0700)), (dir_ / "f") + " is not a directory");
+}
+
+TEST_F(PosixFileSystemTest, ReadAtIsShortOnlyAtTheEnd) {
+  Write(dir_ / "f", "hello");
+  const auto file = fs_.OpenForRead(dir_ / "f").value();
+  std::uint8_t out[4];
+  EXPECT_EQ(file->ReadAt(0, out).value(), 4u);
+  EXPECT_EQ(file->ReadAt(3, out).value(), 2u);
+  EXPECT_EQ(file->ReadAt(9, out).value(), 0u);
+}
+
+TEST_F(PosixFileSystemTest, ExchangeSwapsAndNoReplaceRefuses) {
+  Write(dir_ / "a", "A");
+  Write(dir_ / "b", "B");
+  ASSERT_TRUE(fs_.Exchange(dir_ / "a", dir_ / "b").ok());
+  EXPECT_EQ(ReadFile(fs_, dir_ / "a", 9).value(), "B");
+  EXPECT_TRUE(absl::IsAlreadyExists(fs_.RenameNoReplace(dir_ / "a", dir_ / "b")));
+  EXPECT_TRUE(fs_.RenameNoReplace(dir_ / "a", dir_ / "c").ok());
+}
+
+TEST_F(PosixFileSystemTest, TreesAreCopiedWithModesAndTimesAndRemoved) {
+  ASSERT_TRUE(MakeDirectories(fs_, dir_ / "t/sub", 0700).ok());
+  Write(dir_ / "t/sub/f", "x");
+  const absl::Time time = absl::FromUnixSeconds(1000000000);
+  ASSERT_TRUE(fs_.SetModified(dir_ / "t/sub/f", time).ok());
+  ASSERT_TRUE(CopyTree(fs_, dir_ / "t", dir_ / "u").ok());
+  EXPECT_EQ(fs_.Stat(dir_ / "u/sub/f")->modified_at, time);
+  EXPECT_EQ(fs_.Stat(dir_ / "u/sub/f")->mode, 0600u);
+  ASSERT_TRUE(RemoveTree(fs_, dir_ / "t").ok());
+  EXPECT_FALSE(Exists(fs_, dir_ / "t").value());
+  EXPECT_TRUE(RemoveTree(fs_, dir_ / "t").ok());
+}
+
+TEST_F(PosixFileSystemTest, LockIsExclusive) {
+  const auto first = fs_.OpenOrCreate(dir_ / "lock", 0600).value();
+  const auto second = fs_.OpenOrCreate(dir_ / "lock", 0600).value();
+  EXPECT_TRUE(first->TryLock().ok());
+  EXPECT_TRUE(absl::IsAborted(second->TryLock()));
+}
+
+TEST_F(PosixFileSystemTest, ReadFileRefusesWhatIsTooLarge) {
+  Write(dir_ / "f", "123456");
+  EXPECT_EQ(ReadFile(fs_, dir_ / "f", 5).status().code(), StatusCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace holdfast

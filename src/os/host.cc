@@ -1,0 +1,209 @@
+#include "os/host.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "base/text.h"
+#include "os/fd.h"
+#include "os/file_system.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::uint64_t kProcFileMax = 8u << 20;
+
+struct InterfaceAddress {
+  std::string interface, address;
+  bool loopback = false, link_local = false, v4 = false;
+};
+
+std::vector<InterfaceAddress> InterfaceAddresses() {
+  std::vector<InterfaceAddress> out;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return out;
+  for (const ifaddrs* i = list; i != nullptr; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr || (i->ifa_flags & IFF_UP) == 0) continue;
+    InterfaceAddress a;
+    a.interface = i->ifa_name;
+    a.loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
+    char text[INET6_ADDRSTRLEN] = {};
+    if (i->ifa_addr->sa_family == AF_INET) {
+      sockaddr_in in;
+      std::memcpy(&in, i->ifa_addr, sizeof in);
+      ::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
+      a.v4 = true;
+      a.link_local = (ntohl(in.sin_addr.s_addr) >> 16) == 0xa9fe;
+    } else if (i->ifa_addr->sa_family == AF_INET6) {
+      sockaddr_in6 in;
+      std::memcpy(&in, i->ifa_addr, sizeof in);
+      ::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text);
+      a.link_local = IN6_IS_ADDR_LINKLOCAL(&in.sin6_addr);
+    } else {
+      continue;
+    }
+    a.address = text;
+    out.push_back(std::move(a));
+  }
+  ::freeifaddrs(list);
+  return out;
+}
+
+// The interface of the IPv4 default route, from /proc/net/route; empty if there is none.
+std::string DefaultRouteInterface() {
+  const auto text = ReadFile(PosixFileSystem(), "/proc/net/route", kProcFileMax);
+  if (!text.ok()) return {};
+  std::istringstream lines(*text);
+  std::string line;
+  std::getline(lines, line);  // header
+  while (std::getline(lines, line)) {
+    std::istringstream fields(line);
+    std::string interface, destination;
+    fields >> interface >> destination;
+    if (destination == "00000000") return interface;
+  }
+  return {};
+}
+
+// The inode of a socket that listens on `port`, from /proc/net/tcp and tcp6; empty if none is seen.
+std::string ListenerInode(int port) {
+  const std::string suffix = fmt::format(":{:04X}", port);
+  for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+    const auto text = ReadFile(PosixFileSystem(), path, kProcFileMax);
+    if (!text.ok()) continue;
+    std::istringstream lines(*text);
+    std::string line;
+    while (std::getline(lines, line)) {
+      std::istringstream fields(line);
+      std::string slot, local, remote, state, queue, timer, retransmits, uid, timeout, inode;
+      fields >> slot >> local >> remote >> state >> queue >> timer >> retransmits >> uid >> timeout >> inode;
+      if (state == "0A" && local.ends_with(suffix)) return inode;  // 0A: LISTEN
+    }
+  }
+  return {};
+}
+
+// "etcd (pid 12)" of the process that has the socket open; empty if we cannot see it.
+std::string SocketOwner(const std::string& inode) {
+  const std::string wanted = "socket:[" + inode + "]";
+  const auto processes = PosixFileSystem().List("/proc");
+  if (inode.empty() || !processes.ok()) return {};
+  for (const DirectoryEntry& process : *processes) {
+    if (!ParseUint(process.name)) continue;
+    const std::string base = "/proc/" + process.name;
+    const auto descriptors = PosixFileSystem().List(base + "/fd");
+    if (!descriptors.ok()) continue;
+    for (const DirectoryEntry& fd : *descriptors) {
+      char target[64];
+      const std::string link = base + "/fd/" + fd.name;
+      const ssize_t n = ::readlink(link.c_str(), target, sizeof target);
+      if (n <= 0 || std::string_view(target, static_cast<std::size_t>(n)) != wanted) continue;
+      const auto name = ReadFile(PosixFileSystem(), base + "/comm", 64);
+      return fmt::format("{} (pid {})", name.ok() ? Trim(*name) : "a process", process.name);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<std::string> Environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == 0) return "localhost";
+  return name;
+}
+
+std::string WorkingDirectory() {
+  char path[PATH_MAX];
+  return ::getcwd(path, sizeof path) != nullptr ? path : "/";
+}
+
+std::string NodeAddress() {
+  const std::vector<InterfaceAddress> all = InterfaceAddresses();
+  const std::string routed = DefaultRouteInterface();
+  const auto first = [&](auto&& suits) -> std::string {
+    for (const InterfaceAddress& a : all) {
+      if (!a.loopback && !a.link_local && suits(a)) return a.address;
+    }
+    return {};
+  };
+  if (auto a = first([&](const auto& i) { return i.v4 && i.interface == routed; }); !a.empty()) return a;
+  if (auto a = first([](const auto& i) { return i.v4; }); !a.empty()) return a;
+  if (auto a = first([](const auto&) { return true; }); !a.empty()) return a;
+  return "127.0.0.1";
+}
+
+std::vector<std::string> LocalAddresses() {
+  std::vector<std::string> out;
+  for (InterfaceAddress& a : InterfaceAddresses()) out.push_back(std::move(a.address));
+  return out;
+}
+
+Status CheckPortFree(const std::string& address, int port) {
+  const bool v6 = address.find(':') != std::string::npos;
+  const Fd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoError(errno, "make socket");
+  const int one = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  int rc;
+  if (v6) {
+    sockaddr_in6 in{};
+    in.sin6_family = AF_INET6;
+    in.sin6_port = htons(static_cast<std::uint16_t>(port));
+    ::inet_pton(AF_INET6, address.c_str(), &in.sin6_addr);
+    rc = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&in), sizeof in);
+  } else {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (!address.empty()) ::inet_pton(AF_INET, address.c_str(), &in.sin_addr);
+    rc = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&in), sizeof in);
+  }
+  if (rc == 0) return OkStatus();
+  const std::string where = address.empty() ? "" : " of " + address;
+  if (errno != EADDRINUSE) return ErrnoError(errno, fmt::format("bind port {}{}", port, where));
+  const std::string owner = SocketOwner(ListenerInode(port));
+  return FailedPreconditionError("port {}{} is in use by {}", port, where,
+                                 owner.empty() ? "another process" : owner);
+}
+
+bool StderrIsTerminal() { return ::isatty(2) == 1; }
+
+int TerminalColumns() {
+  winsize size{};
+  if (::ioctl(2, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+bool RunsAsRoot() { return ::geteuid() == 0; }
+
+void HideArguments(int argc, char** argv, int keep) {
+  for (int i = keep; i < argc; ++i) std::memset(argv[i], 0, std::strlen(argv[i]));
+}
+
+std::uint64_t PeakMemory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,42 @@
+// What the machine says about itself: names, addresses, environment, terminal, and who holds a port.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace holdfast {
+
+std::optional<std::string> Environment(const char* name);
+
+// As gethostname() gives it; may be a full domain name.
+std::string HostName();
+
+std::string WorkingDirectory();
+
+// The address by which other hosts reach this one: that of the interface with the default route, else the first that is
+// neither loopback nor link-local, else 127.0.0.1.
+std::string NodeAddress();
+
+// Every address of this host, loopback included, as text.
+std::vector<std::string> LocalAddresses();
+
+// True if nothing listens on this TCP port at `address` (an IP; empty: any), found by binding it for a moment.
+// Otherwise kFailedPrecondition that names the process that does, if we may see it: "port 2379 is in use by etcd (pid 12)".
+Status CheckPortFree(const std::string& address, int port);
+
+bool StderrIsTerminal();
+int TerminalColumns();  // 80 if unknown
+
+bool RunsAsRoot();
+
+// Overwrites what `ps` shows of the arguments behind argv[0] and the command words, so that no secret stands there.
+// `keep` is the number of leading arguments to keep.
+void HideArguments(int argc, char** argv, int keep);
+
+// Peak resident memory of this process, in bytes.
+std::uint64_t PeakMemory();
+
+}  // namespace holdfast

@@ -1,0 +1,226 @@
+#include "os/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "base/bytes.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "os/fd.h"
+#include "os/host.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::size_t kLineBytesMax = 16 * kKiB;
+
+int PidfdOpen(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+
+struct Pipe {
+  Fd read, write;
+};
+StatusOr<Pipe> MakePipe() {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) return ErrnoError(errno, "make pipe");
+  return Pipe{Fd(fds[0]), Fd(fds[1])};
+}
+
+ExitReason ReasonOf(int status) {
+  ExitReason reason;
+  if (WIFSIGNALED(status)) {
+    reason.signal = WTERMSIG(status);
+  } else {
+    reason.code = WEXITSTATUS(status);
+  }
+  return reason;
+}
+
+// In the child, between fork and exec: only calls that are safe there. Never returns.
+[[noreturn]] void Exec(char* const* argv, pid_t parent, int out, int err, int report) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, 0);
+  ::dup2(out, 1);
+  ::dup2(err, 2);
+  ::execv(argv[0], argv);
+  const int error = errno;
+  (void)!::write(report, &error, sizeof error);
+  ::_exit(127);
+}
+
+StatusOr<pid_t> Spawn(std::vector<std::string>& args, int out, int err) {
+  CHECK(!args.empty());
+  std::vector<char*> argv;
+  for (std::string& a : args) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  ASSIGN_OR_RETURN(Pipe report, MakePipe());
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) return ErrnoError(errno, fmt::format("start {}", args[0]));
+  if (pid == 0) Exec(argv.data(), parent, out, err, report.write.get());
+  report.write.Reset();
+  // exec closes the pipe; bytes in it are exec's errno
+  int error = 0;
+  ssize_t n;
+  do {
+    n = ::read(report.read.get(), &error, sizeof error);
+  } while (n < 0 && errno == EINTR);
+  if (n == static_cast<ssize_t>(sizeof error)) {
+    ::waitpid(pid, nullptr, 0);
+    return ErrnoError(error, fmt::format("execute {}", args[0]));
+  }
+  return pid;
+}
+
+// Calls `on_line` for each line that comes through `fd`, until its end.
+void ReadLines(int fd, const std::function<void(std::string_view)>& on_line) {
+  std::string pending;
+  char block[4096];
+  while (true) {
+    const ssize_t n = ::read(fd, block, sizeof block);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    pending.append(block, static_cast<std::size_t>(n));
+    std::size_t start = 0;
+    for (std::size_t end; (end = pending.find('\n', start)) != std::string::npos; start = end + 1) {
+      on_line(std::string_view(pending).substr(start, std::min(end - start, kLineBytesMax)));
+    }
+    pending.erase(0, start);
+    if (pending.size() > kLineBytesMax) {
+      on_line(std::string_view(pending).substr(0, kLineBytesMax));
+      pending.clear();
+    }
+  }
+  if (!pending.empty()) on_line(pending);
+}
+
+class PosixChild final : public ChildProcess {
+ public:
+  PosixChild(pid_t pid, Fd pidfd, Fd output, Fd wake,
+             std::function<void(std::string_view)> on_output_line)
+      : pid_(pid), pidfd_(std::move(pidfd)), wake_(std::move(wake)) {
+    reader_ = std::jthread([fd = std::move(output), on_line = std::move(on_output_line)] {
+      ::pthread_setname_np(::pthread_self(), "child-output");
+      ReadLines(fd.get(), on_line);
+    });
+  }
+
+  ~PosixChild() override {
+    if (!exited_) {
+      Signal(SIGKILL);
+      Reap();
+    }
+  }
+
+  pid_t pid() const override { return pid_; }
+
+  std::optional<ExitReason> Wait(absl::Duration length, std::stop_token stop) override {
+    if (exited_) return exited_;
+    const std::stop_callback wake(stop, [this] {
+      const std::uint64_t one = 1;
+      (void)!::write(wake_.get(), &one, sizeof one);
+    });
+    pollfd fds[2] = {{pidfd_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    const int timeout_ms = static_cast<int>(
+        std::min<std::int64_t>(absl::ToInt64Milliseconds(length), 24 * 3600 * 1000));
+    const int n = ::poll(fds, 2, std::max(timeout_ms, 0));
+    if (n > 0 && (fds[0].revents & POLLIN) != 0) return Reap();
+    return std::nullopt;
+  }
+
+  void Signal(int signal) override {
+    if (!exited_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0);
+  }
+
+  ExitReason Stop(absl::Duration grace) override {
+    Signal(SIGTERM);
+    if (auto reason = Wait(grace, {})) return *reason;
+    Signal(SIGKILL);
+    return Reap();
+  }
+
+ private:
+  ExitReason Reap() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    exited_ = ReasonOf(status);
+    return *exited_;
+  }
+
+  const pid_t pid_;
+  Fd pidfd_, wake_;
+  std::optional<ExitReason> exited_;
+  std::jthread reader_;
+};
+
+}  // namespace
+
+std::string ExitReason::Describe() const {
+  return signal != 0 ? fmt::format("signal {}", signal) : fmt::format("exit code {}", code);
+}
+
+StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options) {
+  ASSIGN_OR_RETURN(Pipe output, MakePipe());
+  Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return ErrnoError(errno, "make eventfd");
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options.argv, output.write.get(), output.write.get()));
+  Fd pidfd(PidfdOpen(pid));
+  if (!pidfd.valid()) {
+    const Status status = ErrnoError(errno, "pidfd_open");
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return status;
+  }
+  return std::make_unique<PosixChild>(pid, std::move(pidfd), std::move(output.read),
+                                      std::move(wake), std::move(options.on_output_line));
+}
+
+StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration limit) {
+  constexpr std::size_t kOutputMax = 64 * kKiB;
+  const std::string program = argv.empty() ? "" : argv[0];
+  std::string output;
+  ASSIGN_OR_RETURN(auto child,
+                   ChildProcess::Start({.argv = std::move(argv), .on_output_line = [&](auto line) {
+                                          if (output.size() + line.size() < kOutputMax) {
+                                            output.append(line).push_back('\n');
+                                          }
+                                        }}));
+  const auto reason = child->Wait(limit, {});
+  child.reset();  // joins the reader: output is complete
+  if (!reason) return DeadlineExceededError("{} did not end within {}", program, FormatGoDuration(limit));
+  if (reason->code != 0 || reason->signal != 0) {
+    return FailedPreconditionError("{}: {}: {}", program, reason->Describe(), Trim(output.substr(0, 400)));
+  }
+  return output;
+}
+
+StatusOr<std::string> FindProgram(const std::string& program) {
+  if (program.find('/') != std::string::npos) {
+    if (::access(program.c_str(), X_OK) != 0) return ErrnoError(errno, fmt::format("execute {}", program));
+    return program;
+  }
+  for (const std::string& directory : Split(Environment("PATH").value_or("/usr/bin:/bin"), ':')) {
+    const std::string path = JoinPath(directory.empty() ? "." : directory, program);
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return NotFoundError("no program \"{}\" on PATH", program);
+}
+
+}  // namespace holdfast

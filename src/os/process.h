@@ -1,0 +1,60 @@
+// A child process that cannot outlive us: it gets SIGKILL from the kernel when the thread that started it ends
+// (PR_SET_PDEATHSIG follows the thread, not the process), so start it from a thread that lives as long as it should.
+// It runs in a process group of its own, so that Ctrl-C in a terminal reaches only us and we stop it in order.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace holdfast {
+
+struct ExitReason {
+  int code = 0;    // exit code, if it exited
+  int signal = 0;  // or the signal that ended it
+  std::string Describe() const;  // "exit code 1", "signal 9"
+};
+
+struct ChildOptions {
+  std::vector<std::string> argv;  // argv[0] is the program's path
+  // Called from a thread of the child object for each line of its stdout and stderr, cut at 16 KiB.
+  std::function<void(std::string_view)> on_output_line;
+};
+
+// Not thread-safe, except Kill.
+class ChildProcess {
+ public:
+  // Fails if the program cannot be executed.
+  static StatusOr<std::unique_ptr<ChildProcess>> Start(ChildOptions options);
+
+  // Kills it if it still runs, and waits.
+  virtual ~ChildProcess() = default;
+
+  virtual pid_t pid() const = 0;
+
+  // Waits until it ends, at most `length`; nullopt if it still runs then or `stop` was requested.
+  virtual std::optional<ExitReason> Wait(absl::Duration length, std::stop_token stop) = 0;
+
+  virtual void Signal(int signal) = 0;
+
+  // SIGTERM, then after `grace` SIGKILL; returns when it is gone.
+  virtual ExitReason Stop(absl::Duration grace) = 0;
+};
+
+// Runs a program to its end (at most `limit`) and returns what it printed on stdout (at most 64 KiB).
+// A non-zero exit is kFailedPrecondition with the first lines of its stderr.
+StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration limit);
+
+// Where `program` is: itself if it has a slash, else the first executable of that name on PATH.
+StatusOr<std::string> FindProgram(const std::string& program);
+
+}  // namespace holdfast

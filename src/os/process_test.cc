@@ -1,0 +1,65 @@
+#include "os/process.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <mutex>
+
+namespace holdfast {
+namespace {
+
+TEST(Process, OutputArrivesByLineAndTheExitCodeIsKept) {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "echo one; echo two >&2; exit 3"},
+                                    .on_output_line = [&](std::string_view line) {
+                                      const std::scoped_lock lock(mutex);
+                                      lines.emplace_back(line);
+                                    }}).value();
+  const auto reason = child->Wait(absl::Seconds(20), {});
+  ASSERT_TRUE(reason);
+  EXPECT_EQ(reason->Describe(), "exit code 3");
+  child.reset();
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "two"}));
+}
+
+TEST(Process, MissingProgramIsAnErrorOfStart) {
+  const auto child = ChildProcess::Start({.argv = {"/no/such/program"}, .on_output_line = {}});
+  EXPECT_EQ(MessageOf(child.status()), "execute /no/such/program: no such file or directory");
+}
+
+TEST(Process, StopKillsWhatIgnoresTerm) {
+  std::mutex mutex;
+  bool ready = false;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"},
+                                    .on_output_line = [&](std::string_view) {
+                                      const std::scoped_lock lock(mutex);
+                                      ready = true;
+                                    }}).value();
+  for (bool seen = false; !seen; child->Wait(absl::Milliseconds(5), {})) {
+    const std::scoped_lock lock(mutex);
+    seen = ready;
+  }
+  EXPECT_EQ(child->Stop(absl::Milliseconds(100)).signal, SIGKILL);
+}
+
+TEST(Process, WaitEndsWhenStopIsRequested) {
+  auto child = ChildProcess::Start({.argv = {"/bin/sleep", "60"}, .on_output_line = [](auto) {}}).value();
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(child->Wait(absl::Hours(1), stop.get_token()));
+}
+
+TEST(Process, RunAndReadGivesOutputOrTheReason) {
+  EXPECT_EQ(RunAndRead({"/bin/echo", "hi"}, absl::Seconds(20)).value(), "hi\n");
+  EXPECT_EQ(MessageOf(RunAndRead({"/bin/sh", "-c", "echo no >&2; exit 1"}, absl::Seconds(20)).status()),
+            "/bin/sh: exit code 1: no");
+}
+
+TEST(Process, FindProgramLooksOnPath) {
+  EXPECT_TRUE(FindProgram("sh")->ends_with("/sh"));
+  EXPECT_TRUE(absl::IsNotFound(FindProgram("no-such-program-here").status()));
+}
+
+}  // namespace
+}  // namespace holdfast

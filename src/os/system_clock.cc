@@ -1,0 +1,37 @@
+#include "os/system_clock.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "absl/time/clock.h"
+
+namespace holdfast {
+namespace {
+
+class Real final : public Clock {
+ public:
+  absl::Time Now() override { return absl::Now(); }
+
+  absl::Duration Steady() override {
+    return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  }
+
+  bool Sleep(absl::Duration length, std::stop_token stop) override {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::unique_lock lock(mutex);
+    // steady, and waits only for the stop token
+    changed.wait_for(lock, stop, absl::ToChronoNanoseconds(length), [] { return false; });
+    return !stop.stop_requested();
+  }
+};
+
+}  // namespace
+
+Clock& SystemClock() {
+  static Real clock;
+  return clock;
+}
+
+}  // namespace holdfast
