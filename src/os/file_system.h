@@ -15,6 +15,7 @@
 
 #include "absl/time/time.h"
 #include "base/bytes.h"
+#include "base/random_access.h"
 #include "base/status.h"
 
 namespace holdfast {
@@ -33,19 +34,10 @@ struct DirectoryEntry {
   FileInfo info;  // of the entry itself, links not followed
 };
 
-class File {
+class File : public RandomAccess {
  public:
-  virtual ~File() = default;
-
-  virtual const std::string& path() const = 0;
-
-  // Reads up to out.size() bytes at `offset`; fewer only at the end of the file.
-  virtual StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const = 0;
-
   // Writes all of `data` at `offset`, or fails.
   virtual Status WriteAt(std::uint64_t offset, ByteSpan data) = 0;
-
-  virtual StatusOr<std::uint64_t> Size() const = 0;
 
   // Makes the file `size` bytes long.
   virtual Status Truncate(std::uint64_t size) = 0;
