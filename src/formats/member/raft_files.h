@@ -1,0 +1,28 @@
+// The two files beside the database in a fresh data directory: the first WAL segment and the raft snapshot. They say that
+// the cluster consists of these members, as if each had just been added. Byte for byte what etcdutl 3.5 writes, which
+// 3.4, 3.5 and 3.6 all boot from (3.4 and 3.5 take the membership from here, 3.6 from the database).
+// Source: etcd etcdutl/snapshot/v3_snapshot.go (saveWALAndSnap), server/storage/wal/{encoder,wal}.go,
+// server/etcdserver/api/snap/snapshotter.go, server/etcdserver/api/v2store. docs/formats/wal.md explains the records.
+#pragma once
+
+#include <string>
+
+#include "formats/member/membership.h"
+
+namespace holdfast {
+
+inline constexpr char kFirstWalName[] = "0000000000000000-0000000000000000.wal";
+// A WAL segment's size as etcd reserves it (10^6, not MiB).
+inline constexpr std::uint64_t kWalSegmentBytes = 64'000'000;
+
+// Raft index after the members were added, one entry each; the term is 1.
+inline std::uint64_t FirstRaftIndex(const Membership& membership) { return membership.members.size(); }
+
+// All records of the segment; zeros may follow. `node` is the id of the member whose directory this is.
+std::string EncodeFirstWal(const Membership& membership, std::uint64_t node);
+
+// Name and content of the raft snapshot: "0000000000000001-0000000000000003.snap".
+std::string RaftSnapshotName(const Membership& membership);
+std::string EncodeRaftSnapshot(const Membership& membership);
+
+}  // namespace holdfast

@@ -1,0 +1,85 @@
+#include "formats/mvcc/inspect.h"
+
+#include <gtest/gtest.h>
+
+#include "base/checksum.h"
+#include "stream/memory.h"
+#include "testing/mvcc_builder.h"
+
+namespace holdfast::mvcc {
+namespace {
+
+StatusOr<Inspection> InspectImage(const std::string& image) {
+  const StringAccess file(image, "x.db");
+  ASSIGN_OR_RETURN(const bbolt::Database database, bbolt::Database::Open(file));
+  return Inspect(database, {});
+}
+
+TEST(Inspect, CountsRevisionsEntriesAndLiveKeys) {
+  testing::MvccBuilder builder;
+  builder.Put(2, "/a", "1");
+  builder.Put(3, "/b", "1");
+  builder.Put(4, "/a", "2");
+  builder.Delete(5, "/b");
+  builder.Put(6, "/c", "1");
+  builder.bolt.Add("meta", "finishedCompactRev", Revision{.main = 3}.Encode());
+  builder.bolt.Add("alarm", "a", "");
+  const Inspection found = InspectImage(builder.bolt.Build()).value();
+  EXPECT_EQ(found.revision, 6);
+  EXPECT_EQ(found.compact_revision, 3);
+  EXPECT_EQ(found.live_keys, 2u);
+  EXPECT_EQ(found.total_entries, 5u + 4u + 1u + 1u);  // log, meta, members, alarm
+  EXPECT_EQ(found.alarms, 1u);
+}
+
+TEST(Inspect, EmptyStoreIsRevisionOne) {
+  const Inspection found = InspectImage(testing::MvccBuilder().bolt.Build()).value();
+  EXPECT_EQ(found.revision, 1);
+  EXPECT_EQ(found.live_keys, 0u);
+}
+
+TEST(Inspect, StatusHashIsTheChecksumOfBucketNamesKeysAndValues) {
+  testing::BboltBuilder builder;
+  const std::string key = Revision{.main = 2}.Encode(), value = ProtobufWriter().Bytes(1, "k").text();
+  builder.Add("key", key, value);
+  builder.Add("meta", "i", "7");
+  EXPECT_EQ(InspectImage(builder.Build())->status_hash, Crc32c(BytesOf("key" + key + value + "meta" + "i" + "7")));
+}
+
+TEST(Inspect, FindsTheLiveBootstrapData) {
+  testing::MvccBuilder builder;
+  builder.Put(2, "/bootstrap/aaa", "old");
+  builder.Put(3, "/bootstrap/bbb", "gone");
+  builder.Put(4, "/bootstrap/aaa", "new");
+  builder.Delete(5, "/bootstrap/bbb");
+  EXPECT_EQ(InspectImage(builder.bolt.Build())->bootstrap,
+            (std::map<std::string, std::string>{{"/bootstrap/aaa", "new"}}));
+}
+
+TEST(Inspect, DamagedLogIsRefused) {
+  testing::MvccBuilder builder;
+  builder.bolt.Add("key", "not a revision", "x");
+  EXPECT_TRUE(absl::IsDataLoss(InspectImage(builder.bolt.Build()).status()));
+  testing::MvccBuilder other;
+  other.bolt.Add("key", Revision{.main = 2}.Encode(), "\xff\xff");
+  EXPECT_EQ(MessageOf(InspectImage(other.bolt.Build()).status()), "x.db: bucket \"key\": the value of revision 2.0 is damaged");
+}
+
+TEST(Inspect, AnotherProgramsDatabaseIsRefused) {
+  testing::BboltBuilder builder;
+  builder.Add("things", "a", "b");
+  EXPECT_EQ(MessageOf(InspectImage(builder.Build()).status()),
+            "x.db is a bbolt file, but not etcd's: it has no bucket \"key\"");
+}
+
+TEST(Revision, EncodesAsEtcdDoes) {
+  EXPECT_EQ(HexOf(BytesOf(Revision{.main = 258, .sub = 1, .tombstone = true}.Encode())),
+            "00000000000001025f000000000000000174");
+  EXPECT_EQ(Revision::Parse(BytesOf(Revision{.main = 258, .sub = 1}.Encode()))->sub, 1);
+  EXPECT_FALSE(Revision::Parse(BytesOf("12345678x12345678")));
+  EXPECT_FALSE(Revision::Parse(BytesOf("12345678_12345678x")));
+  EXPECT_FALSE(Revision::Parse(BytesOf("short")));
+}
+
+}  // namespace
+}  // namespace holdfast::mvcc
