@@ -14,6 +14,8 @@ function(room NAME)
   if(HOLDFAST_TESTS AND R_TESTS)
     add_executable(${NAME}_test ${R_TESTS})
     target_link_libraries(${NAME}_test PRIVATE hf_${NAME} ${R_TEST_DEPS} GTest::gmock GTest::gtest_main)
+    # literals in tests are full of harmless conversions
+    target_compile_options(${NAME}_test PRIVATE -Wno-conversion -Wno-sign-conversion)
     gtest_discover_tests(${NAME}_test PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()

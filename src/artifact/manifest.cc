@@ -1,0 +1,101 @@
+#include "artifact/manifest.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+constexpr char kBase[] = "holdfast-base", kNode[] = "holdfast-node", kCreatedAt[] = "holdfast-created-at",
+               kCompression[] = "holdfast-compression", kFileBytes[] = "holdfast-file-bytes",
+               kSnapshotBytes[] = "holdfast-snapshot-bytes", kSha256[] = "holdfast-sha256",
+               kRevision[] = "holdfast-revision", kCompactRevision[] = "holdfast-compact-revision",
+               kClusterId[] = "holdfast-cluster-id", kMemberId[] = "holdfast-member-id",
+               kEtcdVersion[] = "holdfast-etcd-version", kTokenHash[] = "holdfast-token-hash",
+               kProof[] = "holdfast-proof";
+
+constexpr std::string_view kProofNames[] = {"none", "digest"};
+
+std::string TakeText(std::map<std::string, std::string>& fields, const char* name) {
+  const auto it = fields.find(name);
+  if (it == fields.end()) return {};
+  std::string value = std::move(it->second);
+  fields.erase(it);
+  return value;
+}
+
+template <typename T, typename Parse>
+Status TakeParsed(std::map<std::string, std::string>& fields, const char* name, T& out, Parse parse) {
+  const std::string text = TakeText(fields, name);
+  if (text.empty()) return OkStatus();
+  const auto value = parse(text);
+  if (!value) return DataLossError("snapshot metadata: {} is \"{}\"", name, text);
+  out = *value;
+  return OkStatus();
+}
+
+std::optional<Proof> ParseProof(std::string_view text) {
+  for (std::size_t i = 0; i < std::size(kProofNames); ++i) {
+    if (kProofNames[i] == text) return static_cast<Proof>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<absl::Time> ParseTime(std::string_view text) {
+  const auto time = ParseRfc3339(text);
+  return time.ok() ? std::optional(*time) : std::nullopt;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> Manifest::Fields() const {
+  std::map<std::string, std::string> out = other;
+  if (!ours()) return out;
+  out[kBase] = base;
+  out[kNode] = node;
+  out[kCreatedAt] = FormatRfc3339Utc(created_at);
+  out[kCompression] = CompressionName(compression);
+  out[kFileBytes] = fmt::format("{}", file_bytes);
+  out[kSnapshotBytes] = fmt::format("{}", snapshot_bytes);
+  out[kSha256] = sha256;
+  if (revision) out[kRevision] = fmt::format("{}", *revision);
+  if (compact_revision) out[kCompactRevision] = fmt::format("{}", *compact_revision);
+  out[kClusterId] = cluster_id;
+  out[kMemberId] = member_id;
+  out[kEtcdVersion] = etcd_version;
+  out[kTokenHash] = token_hash;
+  out[kProof] = kProofNames[static_cast<int>(proof)];
+  return out;
+}
+
+std::string Manifest::Encode() const { return nlohmann::json(Fields()).dump(2) + "\n"; }
+
+StatusOr<Manifest> Manifest::Decode(std::string_view text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return DataLossError("snapshot metadata is not a JSON object");
+  std::map<std::string, std::string> fields;
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_string()) return DataLossError("snapshot metadata: {} is not a string", name);
+    fields[name] = value.get<std::string>();
+  }
+  Manifest m;
+  m.base = TakeText(fields, kBase);
+  m.node = TakeText(fields, kNode);
+  m.sha256 = TakeText(fields, kSha256);
+  m.cluster_id = TakeText(fields, kClusterId);
+  m.member_id = TakeText(fields, kMemberId);
+  m.etcd_version = TakeText(fields, kEtcdVersion);
+  m.token_hash = TakeText(fields, kTokenHash);
+  RETURN_IF_ERROR(TakeParsed(fields, kCreatedAt, m.created_at, ParseTime));
+  RETURN_IF_ERROR(TakeParsed(fields, kCompression, m.compression, ParseCompression));
+  RETURN_IF_ERROR(TakeParsed(fields, kFileBytes, m.file_bytes, ParseUint));
+  RETURN_IF_ERROR(TakeParsed(fields, kSnapshotBytes, m.snapshot_bytes, ParseUint));
+  RETURN_IF_ERROR(TakeParsed(fields, kRevision, m.revision, ParseInt));
+  RETURN_IF_ERROR(TakeParsed(fields, kCompactRevision, m.compact_revision, ParseInt));
+  RETURN_IF_ERROR(TakeParsed(fields, kProof, m.proof, ParseProof));
+  m.other = std::move(fields);
+  return m;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,50 @@
+#include "artifact/manifest.h"
+
+#include <gtest/gtest.h>
+
+namespace holdfast {
+namespace {
+
+Manifest Sample() {
+  return {.base = "on-demand",
+          .node = "n1",
+          .created_at = absl::FromUnixSeconds(1753178523),
+          .compression = Compression::kZip,
+          .file_bytes = 100,
+          .snapshot_bytes = 4128,
+          .sha256 = "ab",
+          .revision = 7,
+          .compact_revision = 0,
+          .cluster_id = "c1",
+          .member_id = "m1",
+          .etcd_version = "3.4.23",
+          .token_hash = "2bb80d537b1d",
+          .proof = Proof::kDigest,
+          .other = {{"author", "somebody"}}};
+}
+
+TEST(Manifest, IsAFlatObjectOfStringsAndComesBack) {
+  const std::string text = Sample().Encode();
+  EXPECT_NE(text.find("\"holdfast-revision\": \"7\""), std::string::npos) << text;
+  const Manifest back = Manifest::Decode(text).value();
+  EXPECT_EQ(back.Fields(), Sample().Fields());
+  EXPECT_EQ(back.created_at, Sample().created_at);
+  EXPECT_EQ(back.other.at("author"), "somebody");
+  EXPECT_EQ(back.proof, Proof::kDigest);
+}
+
+TEST(Manifest, ForeignMetadataAreKeptAndNotOurs) {
+  const Manifest m = Manifest::Decode(R"({"team":"a"})").value();
+  EXPECT_FALSE(m.ours());
+  EXPECT_EQ(m.Fields(), (std::map<std::string, std::string>{{"team", "a"}}));
+}
+
+TEST(Manifest, BrokenOnesAreRefused) {
+  for (const char* bad : {"", "[]", "{", R"({"a":1})", R"({"holdfast-revision":"x"})", R"({"holdfast-proof":"x"})",
+                          R"({"holdfast-created-at":"now"})"}) {
+    EXPECT_TRUE(absl::IsDataLoss(Manifest::Decode(bad).status())) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,58 @@
+// A place that keeps snapshots by name, with a small metadata text beside each: a local folder (S3 comes as another one).
+//
+// An object appears whole or not at all: Create() gives an unfinished one, Commit() makes it durable and gives it its name.
+// Names are plain file names. Unfinished objects are never listed or opened.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/random_access.h"
+#include "stream/stream.h"
+
+namespace holdfast {
+
+// Removes itself unless committed.
+class NewObject : public Sink {
+ public:
+  // After Finish(): makes it durable and visible. kAlreadyExists if the name is taken by now; nothing is replaced.
+  virtual Status Commit() = 0;
+};
+
+struct ObjectInfo {
+  std::string name;
+  std::uint64_t bytes = 0;
+  absl::Time modified_at;
+};
+
+// Thread-safe.
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  // Where an object is, as people see it: "file:///var/lib/.../name".
+  virtual std::string Location(const std::string& name) const = 0;
+
+  // kAlreadyExists if the name is taken. `bytes_expected` reserves space where that is possible; 0: unknown.
+  virtual StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name, std::uint64_t bytes_expected) = 0;
+
+  // kNotFound if there is none.
+  virtual StatusOr<std::unique_ptr<RandomAccess>> Open(const std::string& name) = 0;
+
+  // All finished objects, sorted by name.
+  virtual StatusOr<std::vector<ObjectInfo>> List() = 0;
+
+  // Removes the object, then its metadata. kNotFound if there was no object (metadata that were left are removed).
+  virtual Status Remove(const std::string& name) = 0;
+
+  // kNotFound if there are none.
+  virtual StatusOr<std::string> ReadMetadata(const std::string& name) = 0;
+  virtual Status WriteMetadata(const std::string& name, std::string_view text) = 0;
+
+  // Removes what killed runs left unfinished; returns the names. Call only when nothing is being written here.
+  virtual StatusOr<std::vector<std::string>> RemoveUnfinished() = 0;
+};
+
+}  // namespace holdfast
