@@ -9,8 +9,9 @@
 #else
 #define HOLDFAST_THREAD(x)
 #endif
-#define GUARDED_BY(x) HOLDFAST_THREAD(guarded_by(x))
-#define REQUIRES(...) HOLDFAST_THREAD(requires_capability(__VA_ARGS__))
+// Not GUARDED_BY: abseil defines that one.
+#define HF_GUARDED_BY(x) HOLDFAST_THREAD(guarded_by(x))
+#define HF_REQUIRES(...) HOLDFAST_THREAD(requires_capability(__VA_ARGS__))
 
 namespace holdfast {
 

@@ -22,7 +22,9 @@ Status MakeDirectories(FileSystem& fs, const std::string& path, std::uint32_t mo
     RETURN_IF_ERROR(MakeDirectories(fs, parent, mode));
   }
   const Status made = fs.MakeDirectory(path, mode);
-  return absl::IsAlreadyExists(made) ? OkStatus() : made;  // somebody else was faster
+  if (absl::IsAlreadyExists(made)) return OkStatus();  // somebody else was faster
+  RETURN_IF_ERROR(made);
+  return fs.SyncDirectory(DirName(path));
 }
 
 StatusOr<std::string> ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size_max) {

@@ -103,7 +103,8 @@ FileSystem& PosixFileSystem();
 // True, false, or the error that prevented an answer.
 StatusOr<bool> Exists(FileSystem& fs, const std::string& path);
 
-// The directory and its missing parents, each new one with `mode`. Fine if it is there; kFailedPrecondition if a file is.
+// The directory and its missing parents, each new one with `mode` and durable. Fine if it is there; kFailedPrecondition if
+// a file is.
 Status MakeDirectories(FileSystem& fs, const std::string& path, std::uint32_t mode);
 
 // The whole file; kResourceExhausted if it is longer than `size_max`.

@@ -16,6 +16,7 @@ class NewFile final : public NewObject {
   Status Write(ByteSpan data) override { return sink_.Write(data); }
   Status Finish() override { return sink_.Finish(); }
   Status Commit() override { return file_.CommitNew(); }
+  std::uint64_t bytes() const override { return sink_.bytes(); }
 
  private:
   AtomicFile file_;

@@ -18,7 +18,8 @@ class LocalStoreTest : public ::testing::Test {
   }
   std::vector<std::string> Names() {
     std::vector<std::string> names;
-    for (const ObjectInfo& info : store_.List().value()) names.push_back(info.name);
+    const auto listed = store_.List().value();
+    for (const ObjectInfo& info : listed) names.push_back(info.name);
     return names;
   }
   FileSystem& fs_ = PosixFileSystem();

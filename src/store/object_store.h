@@ -19,6 +19,8 @@ class NewObject : public Sink {
  public:
   // After Finish(): makes it durable and visible. kAlreadyExists if the name is taken by now; nothing is replaced.
   virtual Status Commit() = 0;
+  // Written so far.
+  virtual std::uint64_t bytes() const = 0;
 };
 
 struct ObjectInfo {

@@ -1,0 +1,35 @@
+#include "catalog/catalog.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "artifact/naming.h"
+
+namespace holdfast {
+
+StatusOr<std::vector<CatalogEntry>> ListCatalog(ObjectStore& store) {
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, store.List());
+  std::vector<CatalogEntry> out;
+  for (const ObjectInfo& object : objects) {
+    CatalogEntry entry{.name = object.name, .location = store.Location(object.name), .bytes = object.bytes};
+    entry.created_at = CreationTimeInName(object.name).value_or(object.modified_at);
+    if (const auto text = store.ReadMetadata(object.name); text.ok()) {
+      auto manifest = Manifest::Decode(*text);
+      if (manifest.ok()) {
+        entry.manifest = *std::move(manifest);
+      } else {
+        entry.error = MessageOf(manifest.status());
+      }
+    } else if (!absl::IsNotFound(text.status())) {
+      entry.error = MessageOf(text.status());
+    }
+    if (entry.manifest && entry.manifest->ours()) entry.created_at = entry.manifest->created_at;
+    out.push_back(std::move(entry));
+  }
+  std::sort(out.begin(), out.end(), [](const CatalogEntry& a, const CatalogEntry& b) {
+    return std::tie(a.created_at, a.name) < std::tie(b.created_at, b.name);
+  });
+  return out;
+}
+
+}  // namespace holdfast

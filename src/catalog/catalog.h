@@ -1,0 +1,25 @@
+// What snapshots exist in a store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "artifact/manifest.h"
+#include "store/object_store.h"
+
+namespace holdfast {
+
+struct CatalogEntry {
+  std::string name;
+  std::string location;
+  std::uint64_t bytes = 0;   // as stored
+  absl::Time created_at;     // the manifest's, else the number in the name, else the file's time
+  std::optional<Manifest> manifest;
+  std::string error;         // why there is no manifest although there are metadata
+};
+
+// Oldest first, then by name. A manifest that cannot be read is told in `error` and does not hide the snapshot.
+StatusOr<std::vector<CatalogEntry>> ListCatalog(ObjectStore& store);
+
+}  // namespace holdfast

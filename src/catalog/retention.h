@@ -1,0 +1,24 @@
+// Which snapshots are too many. Pure: values in, names out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+
+namespace holdfast {
+
+struct RetentionRule {
+  std::string base;           // only snapshots of this base count
+  std::string node;           // this node
+  std::int64_t keep = 0;      // the newest so many stay; below 1: all stay
+};
+
+// True if the rule counts this snapshot: by its manifest if we wrote it (whatever the node was called then, so that a
+// renamed host does not leave its old ones for ever), else only if it is named exactly <base>-<this node>-<number>.
+bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule);
+
+// Names to remove, oldest first.
+std::vector<std::string> SelectForRemoval(const std::vector<CatalogEntry>& entries, const RetentionRule& rule);
+
+}  // namespace holdfast

@@ -1,0 +1,338 @@
+#include "etcd/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "base/mutex.h"
+#include "base/text.h"
+#include "proto/etcd.grpc.pb.h"
+
+namespace holdfast::etcd {
+namespace {
+
+namespace pb = ::etcdserverpb;
+
+constexpr absl::Duration kDefragmentTimeout = absl::Minutes(10);
+// A snapshot's messages are 32 KiB; a range of bootstrap keys some 100 kB.
+constexpr int kMessageBytesMax = 16 << 20;
+constexpr std::int64_t kPrefixKeysMax = 1000;
+
+Status FromGrpc(const grpc::Status& status, std::string_view call) {
+  if (status.ok()) return OkStatus();
+  // gRPC's codes are abseil's.
+  return MakeStatus(static_cast<StatusCode>(status.error_code()), fmt::format("etcd {}: {}", call, status.error_message()));
+}
+
+std::string PrefixEnd(std::string prefix) {
+  while (!prefix.empty()) {
+    if (static_cast<unsigned char>(prefix.back()) < 0xff) {
+      prefix.back() = static_cast<char>(prefix.back() + 1);
+      return prefix;
+    }
+    prefix.pop_back();
+  }
+  return std::string(1, '\0');
+}
+
+// Cancels a call when `stop` is requested, or when no progress was reported for a while.
+class Watchdog {
+ public:
+  Watchdog(grpc::ClientContext& context, absl::Duration stall_timeout, std::stop_token stop)
+      : context_(context), limit_(absl::ToChronoMilliseconds(stall_timeout)),
+        on_stop_(std::move(stop), [this] { context_.TryCancel(); }),
+        thread_([this](std::stop_token end) { Run(std::move(end)); }) {}
+
+  // Time counts only between these two: a slow disk on our side is not etcd's fault.
+  void Begin() {
+    const MutexLock lock(mutex_);
+    waiting_since_ = std::chrono::steady_clock::now();
+  }
+  void End() {
+    const MutexLock lock(mutex_);
+    waiting_since_.reset();
+  }
+  bool expired() const { return expired_; }
+
+ private:
+  void Run(std::stop_token end) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    const auto step = std::clamp<std::chrono::milliseconds>(limit_ / 4, std::chrono::milliseconds(10), std::chrono::seconds(1));
+    while (!wake.wait_for(lock, end, step, [&] { return end.stop_requested(); })) {
+      const MutexLock guard(mutex_);
+      if (waiting_since_ && std::chrono::steady_clock::now() - *waiting_since_ > limit_) {
+        expired_ = true;
+        context_.TryCancel();
+      }
+    }
+  }
+
+  grpc::ClientContext& context_;
+  const std::chrono::milliseconds limit_;
+  Mutex mutex_;
+  std::optional<std::chrono::steady_clock::time_point> waiting_since_ HF_GUARDED_BY(mutex_);
+  std::atomic<bool> expired_ = false;
+  std::stop_callback<std::function<void()>> on_stop_;
+  std::jthread thread_;
+};
+
+class GrpcSnapshotStream final : public SnapshotStream {
+ public:
+  GrpcSnapshotStream(pb::Maintenance::Stub& stub, absl::Duration stall_timeout, std::stop_token stop)
+      : stall_timeout_(stall_timeout), stop_(stop), watchdog_(context_, stall_timeout, stop),
+        reader_(stub.Snapshot(&context_, pb::SnapshotRequest())) {}
+
+  ~GrpcSnapshotStream() override {
+    if (!ended_) {
+      context_.TryCancel();
+      (void)reader_->Finish();
+    }
+  }
+
+  Status Begin() {
+    RETURN_IF_ERROR(NextMessage());
+    total_ = message_.blob().size() + message_.remaining_bytes() + kDigestBytes;
+    return OkStatus();
+  }
+
+  std::uint64_t bytes_total() const override { return total_; }
+
+  StatusOr<std::size_t> Read(MutableByteSpan out) override {
+    while (position_ == message_.blob().size()) {
+      if (ended_) return 0;
+      RETURN_IF_ERROR(NextMessage());
+    }
+    const std::size_t n = std::min(out.size(), message_.blob().size() - position_);
+    std::memcpy(out.data(), message_.blob().data() + position_, n);
+    position_ += n;
+    return n;
+  }
+
+ private:
+  static constexpr std::uint64_t kDigestBytes = 32;
+
+  // Reads the next message into message_; at the end of the stream message_ is empty and ended_ set.
+  Status NextMessage() {
+    position_ = 0;
+    watchdog_.Begin();
+    const bool read = reader_->Read(&message_);
+    watchdog_.End();
+    if (!read) {
+      message_.Clear();
+      ended_ = true;
+      const grpc::Status status = reader_->Finish();
+      if (watchdog_.expired()) {
+        return DeadlineExceededError("etcd snapshot: etcd sent nothing for {}", FormatGoDuration(stall_timeout_));
+      }
+      if (stop_.stop_requested()) return CancelledError("etcd snapshot: stopped");
+      RETURN_IF_ERROR(FromGrpc(status, "snapshot"));
+      if (!digest_came_) return DataLossError("etcd snapshot: the stream ended early");
+      return OkStatus();
+    }
+    // The database in pieces, each with what remains after it; when nothing remains, the digest. A server that cannot read
+    // its own file sends empty pieces with the same remainder for ever.
+    const std::uint64_t bytes = message_.blob().size(), remaining = message_.remaining_bytes();
+    const bool digest_due = remaining_ && *remaining_ == 0;
+    const bool good = digest_due ? bytes == kDigestBytes && remaining == 0 && !digest_came_
+                                 : bytes > 0 && (!remaining_ || *remaining_ == bytes + remaining);
+    if (!good) {
+      context_.TryCancel();
+      return DataLossError("etcd snapshot: etcd sent {} bytes and says {} remain; it may be unable to read its database",
+                           bytes, remaining);
+    }
+    digest_came_ = digest_due;
+    remaining_ = remaining;
+    return OkStatus();
+  }
+
+  const absl::Duration stall_timeout_;
+  const std::stop_token stop_;
+  grpc::ClientContext context_;
+  Watchdog watchdog_;
+  std::unique_ptr<grpc::ClientReader<pb::SnapshotResponse>> reader_;
+  pb::SnapshotResponse message_;
+  std::size_t position_ = 0;
+  std::uint64_t total_ = 0;
+  std::optional<std::uint64_t> remaining_;  // of the database, after the last message
+  bool digest_came_ = false;
+  bool ended_ = false;
+};
+
+class GrpcClient final : public Client {
+ public:
+  GrpcClient(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
+      : kv_(pb::KV::NewStub(channel)), cluster_(pb::Cluster::NewStub(channel)),
+        maintenance_(pb::Maintenance::NewStub(channel)), timeout_(timeout) {}
+
+  StatusOr<MemberStatus> GetStatus() override {
+    pb::StatusResponse reply;
+    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::Status, pb::StatusRequest(), reply, "status"));
+    MemberStatus out{.version = reply.version(),
+                     .cluster_id = reply.header().cluster_id(),
+                     .member_id = reply.header().member_id(),
+                     .leader = reply.leader(),
+                     .revision = reply.header().revision(),
+                     .db_bytes = static_cast<std::uint64_t>(reply.dbsize()),
+                     .is_learner = reply.islearner(),
+                     .errors = {reply.errors().begin(), reply.errors().end()}};
+    return out;
+  }
+
+  StatusOr<std::vector<MemberInfo>> ListMembers() override {
+    pb::MemberListResponse reply;
+    // Linearizable is 3.5's default and unknown to 3.4, which always asks its own store.
+    RETURN_IF_ERROR(Call(*cluster_, &pb::Cluster::Stub::MemberList, pb::MemberListRequest(), reply, "member list"));
+    std::vector<MemberInfo> out;
+    for (const pb::Member& m : reply.members()) {
+      out.push_back({.id = m.id(),
+                     .name = m.name(),
+                     .peer_urls = {m.peerurls().begin(), m.peerurls().end()},
+                     .client_urls = {m.clienturls().begin(), m.clienturls().end()},
+                     .is_learner = m.islearner()});
+    }
+    return out;
+  }
+
+  Status UpdateMember(std::uint64_t id, const std::vector<std::string>& peer_urls) override {
+    pb::MemberUpdateRequest request;
+    request.set_id(id);
+    for (const std::string& url : peer_urls) request.add_peerurls(url);
+    pb::MemberUpdateResponse reply;
+    return Call(*cluster_, &pb::Cluster::Stub::MemberUpdate, request, reply, "member update");
+  }
+
+  StatusOr<std::vector<Alarm>> ListAlarms() override {
+    pb::AlarmResponse reply;
+    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::Alarm, pb::AlarmRequest(), reply, "alarm list"));
+    std::vector<Alarm> out;
+    for (const pb::AlarmMember& a : reply.alarms()) {
+      out.push_back({a.memberid(), a.alarm() == pb::NOSPACE   ? Alarm::Type::kNoSpace
+                                   : a.alarm() == pb::CORRUPT ? Alarm::Type::kCorrupt
+                                                              : Alarm::Type::kOther});
+    }
+    return out;
+  }
+
+  Status DisarmAlarm(const Alarm& alarm) override {
+    pb::AlarmRequest request;
+    request.set_action(pb::AlarmRequest::DEACTIVATE);
+    request.set_memberid(alarm.member_id);
+    request.set_alarm(alarm.type == Alarm::Type::kNoSpace ? pb::NOSPACE : pb::CORRUPT);
+    pb::AlarmResponse reply;
+    return Call(*maintenance_, &pb::Maintenance::Stub::Alarm, request, reply, "alarm disarm");
+  }
+
+  Status Defragment() override {
+    pb::DefragmentResponse reply;
+    return Call(*maintenance_, &pb::Maintenance::Stub::Defragment, pb::DefragmentRequest(), reply, "defragment",
+                kDefragmentTimeout);
+  }
+
+  StatusOr<std::uint32_t> HashKv(std::int64_t revision) override {
+    pb::HashKVRequest request;
+    request.set_revision(revision);
+    pb::HashKVResponse reply;
+    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::HashKV, request, reply, "hash"));
+    return reply.hash();
+  }
+
+  StatusOr<KeyRecord> Get(const std::string& key) override {
+    pb::RangeRequest request;
+    request.set_key(key);
+    ASSIGN_OR_RETURN(std::vector<KeyRecord> found, Range(request));
+    if (found.empty()) return NotFoundError("etcd has no key {}", key);
+    return std::move(found[0]);
+  }
+
+  StatusOr<std::vector<KeyRecord>> GetPrefix(const std::string& prefix) override {
+    pb::RangeRequest request;
+    request.set_key(prefix);
+    request.set_range_end(PrefixEnd(prefix));
+    request.set_limit(kPrefixKeysMax);
+    return Range(request);
+  }
+
+  Status Put(const std::string& key, const std::string& value) override {
+    pb::PutRequest request;
+    request.set_key(key);
+    request.set_value(value);
+    pb::PutResponse reply;
+    return Call(*kv_, &pb::KV::Stub::Put, request, reply, "put");
+  }
+
+  Status Create(const std::string& key, const std::string& value) override {
+    pb::TxnRequest request;
+    pb::Compare* absent = request.add_compare();
+    absent->set_target(pb::Compare::CREATE);
+    absent->set_result(pb::Compare::EQUAL);
+    absent->set_key(key);
+    absent->set_create_revision(0);
+    pb::PutRequest* put = request.add_success()->mutable_request_put();
+    put->set_key(key);
+    put->set_value(value);
+    pb::TxnResponse reply;
+    RETURN_IF_ERROR(Call(*kv_, &pb::KV::Stub::Txn, request, reply, "create"));
+    if (!reply.succeeded()) return AlreadyExistsError("etcd has the key {} already", key);
+    return OkStatus();
+  }
+
+  StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout, std::stop_token stop) override {
+    auto stream = std::make_unique<GrpcSnapshotStream>(*maintenance_, stall_timeout, std::move(stop));
+    RETURN_IF_ERROR(stream->Begin());
+    return stream;
+  }
+
+ private:
+  template <typename Stub, typename Method, typename Request, typename Reply>
+  Status Call(Stub& stub, Method method, const Request& request, Reply& reply, std::string_view name) {
+    return Call(stub, method, request, reply, name, timeout_);
+  }
+  template <typename Stub, typename Method, typename Request, typename Reply>
+  Status Call(Stub& stub, Method method, const Request& request, Reply& reply, std::string_view name,
+              absl::Duration timeout) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+    return FromGrpc((stub.*method)(&context, request, &reply), name);
+  }
+
+  StatusOr<std::vector<KeyRecord>> Range(const pb::RangeRequest& request) {
+    pb::RangeResponse reply;
+    RETURN_IF_ERROR(Call(*kv_, &pb::KV::Stub::Range, request, reply, "range"));
+    std::vector<KeyRecord> out;
+    for (const pb::KeyValue& kv : reply.kvs()) out.push_back({kv.key(), kv.value(), kv.mod_revision()});
+    return out;
+  }
+
+  std::unique_ptr<pb::KV::Stub> kv_;
+  std::unique_ptr<pb::Cluster::Stub> cluster_;
+  std::unique_ptr<pb::Maintenance::Stub> maintenance_;
+  const absl::Duration timeout_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  if (options.tls) {
+    credentials = grpc::SslCredentials({.pem_root_certs = options.ca_pem,
+                                        .pem_private_key = options.key_pem.reveal(),
+                                        .pem_cert_chain = options.certificate_pem});
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  // While etcd starts, try again soon.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  auto channel = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
+  if (channel == nullptr) return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);
+  return std::make_unique<GrpcClient>(std::move(channel), options.call_timeout);
+}
+
+}  // namespace holdfast::etcd

@@ -1,0 +1,39 @@
+// The configuration file of the etcd we run: RKE2's keys and values (docs/formats/names.md), one file for 3.4 to 3.6,
+// which ignore keys they do not know.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/status.h"
+
+namespace holdfast::etcd {
+
+struct Ports {
+  int client = 2379, peer = 2380, metrics = 2381, client_http = 2382;
+};
+
+struct ServerConfig {
+  std::string name;
+  std::string data_dir;
+  std::string node_address;  // besides loopback; "127.0.0.1" if the host has no other
+  Ports ports;
+  std::string tls_dir;  // holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}
+  bool expose_metrics = false;
+  // Reset: loopback only, and every other member is forgotten at start.
+  bool loopback_only = false;
+  bool force_new_cluster = false;
+  absl::Duration auto_compaction_retention = absl::Hours(1);  // zero: off
+  std::vector<std::string> extra_args;  // "key=value" as of --etcd-arg
+
+  std::string PeerUrl() const;
+  // "https://127.0.0.1:2379"
+  std::string LocalClientUrl() const;
+};
+
+// kInvalidArgument names the --etcd-arg that has no "=" or sets what we set ourselves (name, data-dir, ...).
+StatusOr<std::string> EncodeServerConfig(const ServerConfig& config);
+
+}  // namespace holdfast::etcd

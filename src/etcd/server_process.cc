@@ -1,0 +1,74 @@
+#include "etcd/server_process.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace holdfast::etcd {
+namespace {
+constexpr absl::Duration kVersionTimeout = absl::Seconds(20);
+}
+
+StatusOr<std::string> ProgramVersion(const std::string& binary) {
+  ASSIGN_OR_RETURN(const std::string output, RunAndRead({binary, "--version"}, kVersionTimeout));
+  constexpr std::string_view kPrefix = "etcd Version: ";
+  for (const std::string& line : Split(output, '\n')) {
+    if (line.starts_with(kPrefix)) return std::string(Trim(std::string_view(line).substr(kPrefix.size())));
+  }
+  return FailedPreconditionError("{} --version does not look like etcd's: {}", binary, Trim(output.substr(0, 200)));
+}
+
+LogLineParts ParseLogLine(std::string_view line) {
+  LogLineParts parts;
+  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    parts.text = line;
+    if (line.starts_with("[WARNING]")) parts.level = LogLineParts::Level::kWarn;
+    if (line.starts_with("panic:") || line.starts_with("fatal error:")) parts.level = LogLineParts::Level::kError;
+    return parts;
+  }
+  std::string level = json.value("level", "info");
+  if (level == "warn") parts.level = LogLineParts::Level::kWarn;
+  if (level == "error" || level == "panic" || level == "fatal" || level == "dpanic") parts.level = LogLineParts::Level::kError;
+  parts.text = json.value("msg", "");
+  for (const auto& [key, value] : json.items()) {
+    if (key == "level" || key == "msg" || key == "ts" || key == "caller" || key == "stacktrace") continue;
+    parts.text += fmt::format(" {}={}", key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return parts;
+}
+
+void ServerProcess::OnLine(std::string_view line) {
+  constexpr std::size_t kLastWordsMax = 2000;
+  const LogLineParts parts = ParseLogLine(line);
+  if (parts.level == LogLineParts::Level::kInfo) {
+    LogDebug("etcd: {}", parts.text);
+    return;
+  }
+  {
+    const MutexLock lock(mutex_);
+    last_words_ = last_words_.empty() ? parts.text : last_words_ + "; " + parts.text;
+    if (last_words_.size() > kLastWordsMax) last_words_.erase(0, last_words_.size() - kLastWordsMax);
+  }
+  if (parts.level == LogLineParts::Level::kWarn) {
+    LogWarn("etcd: {}", parts.text);
+  } else {
+    LogError("etcd: {}", parts.text);
+  }
+}
+
+StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::string& binary, const std::string& config_path) {
+  std::unique_ptr<ServerProcess> process(new ServerProcess());
+  ASSIGN_OR_RETURN(process->child_,
+                   ChildProcess::Start({.argv = {binary, "--config-file", config_path},
+                                        .on_output_line = [p = process.get()](std::string_view line) { p->OnLine(line); }}));
+  return process;
+}
+
+std::string ServerProcess::LastWords() const {
+  const MutexLock lock(mutex_);
+  return last_words_;
+}
+
+}  // namespace holdfast::etcd

@@ -1,0 +1,204 @@
+#include "restore/swap_dir.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "os/atomic_file.h"
+
+namespace holdfast {
+namespace {
+
+constexpr char kLiveName[] = "etcd", kNewPrefix[] = "etcd-new-", kOldPrefix[] = "etcd-old-", kMarkerName[] = "restore.json";
+constexpr std::uint64_t kMarkerBytesMax = 64 * kKiB;
+
+struct Marker {
+  std::string new_name, old_name, snapshot;
+  bool had_old = false, complete = false;
+};
+
+// nullopt if the directory has no marker.
+StatusOr<std::optional<Marker>> ReadMarker(FileSystem& fs, const std::string& directory) {
+  const auto text = ReadFile(fs, JoinPath(directory, kMarkerName), kMarkerBytesMax);
+  if (absl::IsNotFound(text.status())) return std::optional<Marker>();
+  if (!text.ok()) return text.status();
+  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto is = [&](const char* key, auto type) { return json.contains(key) && json[key].type() == type; };
+  using Type = nlohmann::json::value_t;
+  if (!json.is_object() || !is("new", Type::string) || !is("old", Type::string) || !is("snapshot", Type::string) ||
+      !is("hadOld", Type::boolean) || !is("complete", Type::boolean)) {
+    return DataLossError("{} is damaged", JoinPath(directory, kMarkerName));
+  }
+  return Marker{json["new"], json["old"], json["snapshot"], json["hadOld"], json["complete"]};
+}
+
+Status RemoveMarker(FileSystem& fs, const std::string& directory) {
+  const Status removed = fs.RemoveFile(JoinPath(directory, kMarkerName));
+  if (absl::IsNotFound(removed)) return OkStatus();
+  RETURN_IF_ERROR(removed);
+  return fs.SyncDirectory(directory);
+}
+
+}  // namespace
+
+std::string DirectorySwap::Path(const std::string& name) const { return JoinPath(db_dir_, name); }
+
+Status DirectorySwap::WriteMarker(const std::string& directory, bool complete) const {
+  const nlohmann::json json = {
+      {"new", new_name_}, {"old", old_name_}, {"snapshot", snapshot_}, {"hadOld", had_old_}, {"complete", complete}};
+  return WriteFileAtomically(*fs_, JoinPath(directory, kMarkerName), json.dump(2) + "\n", 0600);
+}
+
+StatusOr<DirectorySwap> DirectorySwap::Begin(FileSystem& fs, const std::string& db_dir, absl::Time now,
+                                             const std::string& snapshot) {
+  DirectorySwap swap(fs, db_dir);
+  swap.snapshot_ = snapshot;
+  ASSIGN_OR_RETURN(swap.had_old_, Exists(fs, swap.live()));
+  for (std::int64_t second = absl::ToUnixSeconds(now);; ++second) {
+    swap.new_name_ = fmt::format("{}{}", kNewPrefix, second);
+    swap.old_name_ = fmt::format("{}{}", kOldPrefix, second);
+    ASSIGN_OR_RETURN(const bool old_taken, Exists(fs, swap.Path(swap.old_name_)));
+    if (old_taken) continue;
+    const Status made = fs.MakeDirectory(swap.staging(), 0700);
+    if (absl::IsAlreadyExists(made)) continue;
+    RETURN_IF_ERROR(made);
+    break;
+  }
+  swap.state_ = State::kStaged;
+  RETURN_IF_ERROR(swap.WriteMarker(swap.staging(), /*complete=*/false));
+  return swap;
+}
+
+DirectorySwap::~DirectorySwap() {
+  // best effort: the next start removes an unfinished build
+  if (state_ == State::kStaged) (void)RemoveTree(*fs_, staging());
+}
+
+Status DirectorySwap::Swap() {
+  CHECK(state_ == State::kStaged);
+  RETURN_IF_ERROR(WriteMarker(staging(), /*complete=*/true));
+  RETURN_IF_ERROR(fs_->SyncDirectory(db_dir_));
+  if (!had_old_) {
+    RETURN_IF_ERROR(fs_->RenameNoReplace(staging(), live()));
+  } else if (const Status exchanged = fs_->Exchange(live(), staging()); exchanged.ok()) {
+    if (const Status named = fs_->RenameNoReplace(staging(), old()); !named.ok()) {
+      RETURN_IF_ERROR(fs_->Exchange(live(), staging()), "undo after \"{}\"", MessageOf(named));
+      return named;
+    }
+  } else if (exchanged.code() == StatusCode::kUnimplemented) {
+    RETURN_IF_ERROR(fs_->RenameNoReplace(live(), old()));
+    if (const Status placed = fs_->RenameNoReplace(staging(), live()); !placed.ok()) {
+      RETURN_IF_ERROR(fs_->RenameNoReplace(old(), live()), "undo after \"{}\"", MessageOf(placed));
+      return placed;
+    }
+  } else {
+    return exchanged;
+  }
+  state_ = State::kSwapped;
+  Status settled = fs_->SyncDirectory(db_dir_);
+  // A marker in the old data is of an earlier restore that did not finish; it has nothing to say any more.
+  if (settled.ok() && had_old_) settled = RemoveMarker(*fs_, old());
+  if (!settled.ok()) RETURN_IF_ERROR(RollBack(), "undo after \"{}\"", MessageOf(settled));
+  return settled;
+}
+
+Status DirectorySwap::RollBack() {
+  CHECK(state_ == State::kSwapped);
+  // Says that the new data do not count any more; Recover() knows then which way to go.
+  RETURN_IF_ERROR(WriteMarker(live(), /*complete=*/false));
+  RETURN_IF_ERROR(fs_->RenameNoReplace(live(), staging()));
+  if (had_old_) {
+    if (const Status back = fs_->RenameNoReplace(old(), live()); !back.ok()) {
+      return WithHint(Annotate(back, "put the old data back"),
+                      fmt::format("The data from before are in {}: rename that directory to {}.", old(), live()));
+    }
+  }
+  state_ = State::kDone;
+  RETURN_IF_ERROR(fs_->SyncDirectory(db_dir_));
+  return RemoveTree(*fs_, staging());
+}
+
+Status DirectorySwap::Finish() {
+  CHECK(state_ == State::kSwapped);
+  state_ = State::kDone;
+  return RemoveMarker(*fs_, live());
+}
+
+StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir, bool starting_empty_is_fine) {
+  const auto entries = fs.List(db_dir);
+  if (absl::IsNotFound(entries.status())) return std::optional<InterruptedRestore>();
+  if (!entries.ok()) return entries.status();
+  std::vector<std::string> staged, old;
+  bool has_live = false;
+  for (const DirectoryEntry& entry : *entries) {
+    if (entry.info.kind != FileKind::kDirectory) continue;
+    has_live = has_live || entry.name == kLiveName;
+    if (entry.name.starts_with(kNewPrefix)) staged.push_back(entry.name);
+    if (entry.name.starts_with(kOldPrefix)) old.push_back(JoinPath(db_dir, entry.name));
+  }
+  const std::string live = JoinPath(db_dir, kLiveName);
+
+  std::optional<Marker> marker;
+  if (has_live) {
+    ASSIGN_OR_RETURN(marker, ReadMarker(fs, live));
+  }
+  std::vector<std::string> incomplete;
+  for (const std::string& name : staged) {
+    const std::string path = JoinPath(db_dir, name);
+    if (marker && marker->new_name == name) {
+      // Exchanged, but not yet renamed: these are the old data.
+      RETURN_IF_ERROR(fs.RenameNoReplace(path, JoinPath(db_dir, marker->old_name)));
+      RETURN_IF_ERROR(fs.SyncDirectory(db_dir));
+      LogWarn("an interrupted restore left the previous data in {}; they are now in {}", name, marker->old_name);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
+    if (!has_live && own && own->new_name == name && own->complete) {
+      RETURN_IF_ERROR(fs.RenameNoReplace(path, live));
+      RETURN_IF_ERROR(fs.SyncDirectory(db_dir));
+      LogWarn("an interrupted restore had finished its data in {}; they are now in place", name);
+      has_live = true;
+      marker = own;
+      continue;
+    }
+    const std::string own_old = own ? JoinPath(db_dir, own->old_name) : std::string();
+    if (!has_live && own && own->had_old && std::find(old.begin(), old.end(), own_old) != old.end()) {
+      RETURN_IF_ERROR(fs.RenameNoReplace(own_old, live));
+      RETURN_IF_ERROR(fs.SyncDirectory(db_dir));
+      LogWarn("a restore was interrupted while it was undone; the data from before are back in place");
+      has_live = true;
+    }
+    incomplete.push_back(path);
+  }
+  for (const std::string& path : incomplete) {
+    if (!has_live && !starting_empty_is_fine) continue;
+    ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
+    ASSIGN_OR_RETURN(const auto content, fs.List(path));
+    if (!own && !content.empty()) {
+      LogWarn("{} is not known to be the leftover of a restore; it is left alone", path);
+      continue;
+    }
+    RETURN_IF_ERROR(RemoveTree(fs, path));
+    LogInfo("removed {}, left unfinished by an interrupted restore", path);
+  }
+  if (!has_live && !starting_empty_is_fine && !(incomplete.empty() && old.empty())) {
+    const bool only_unfinished = old.empty();
+    return WithHint(
+        FailedPreconditionError("there is no {}, but {}: starting now would begin an empty cluster", live,
+                                Join(only_unfinished ? incomplete : old, ", ")),
+        only_unfinished ? "A restore was interrupted: run it again, or remove that directory to start with an empty cluster."
+                        : fmt::format("Put the data back with `mv {} {}`, or restore a snapshot with --cluster-reset "
+                                      "--cluster-reset-restore-path.", old.back(), live));
+  }
+  if (!marker) return std::optional<InterruptedRestore>();
+  return InterruptedRestore{.snapshot = marker->snapshot,
+                            .old = marker->had_old ? JoinPath(db_dir, marker->old_name) : std::string()};
+}
+
+Status FinishInterruptedRestore(FileSystem& fs, const std::string& db_dir) {
+  return RemoveMarker(fs, JoinPath(db_dir, kLiveName));
+}
+
+}  // namespace holdfast
