@@ -35,7 +35,7 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kServer, "node-ip", "", 'i', kList, "IP", "", "Address of this node (default: that of the default route)"},
     {kServer, "node-external-ip", "", 0, kList, "IP", "", "Further addresses for certificates"},
     {kServer, "tls-san", "", 0, kList, "NAME", "", "Further host names or addresses for certificates"},
-    {kServer, "supervisor-port", "", 0, kInteger, "PORT", "", "Port of the supervisor's HTTPS (default: 9345)"},
+    {kWithServer, "supervisor-port", "", 0, kInteger, "PORT", "", "Port of the supervisor's HTTPS (default: 9345)"},
 
     // --- server: reset and restore ---
     {kServer, "cluster-reset", "", 0, kBool, "", "false", "Forget all peers and become the only member of the cluster, then exit"},
@@ -47,7 +47,7 @@ constexpr auto kFlags = std::to_array<Flag>({
      "With --bump-revision: mark all older revisions as compacted, so that watches start again"},
 
     // --- server: etcd ---
-    {kServer, "etcd-binary", "", 0, kText, "FILE", "etcd", "The etcd program to run; a name is looked for on PATH"},
+    {kServer | kVersion, "etcd-binary", "", 0, kText, "FILE", "etcd", "The etcd program to run; a name is looked for on PATH"},
     {kServer, "etcd-arg", "", 0, kList, "KEY=VALUE", "", "Option for etcd's configuration file"},
     {kServer, "etcd-client-port", "", 0, kInteger, "PORT", "2379", "Port for etcd's clients"},
     {kServer, "etcd-peer-port", "", 0, kInteger, "PORT", "2380", "Port for etcd's peers"},

@@ -1,0 +1,69 @@
+// The supervisor's HTTPS listener: TLS, limits and time-outs, basic authentication, and a table of routes. The only file
+// that knows Beast is http_server.cc.
+//
+// One thread does all network I/O and never blocks; handlers run on a few workers. What a peer can do is bounded: time for
+// a handshake and a request, sizes of headers and body, connections, requests waiting for a worker. A peer that breaks a bound is dropped;
+// others are served.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/redacted.h"
+#include "base/status.h"
+
+namespace holdfast {
+
+struct ApiRequest {
+  std::string method, path;  // path without query
+  std::string body;
+  std::string accept;        // the Accept header
+};
+
+struct ApiResponse {
+  int code = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+// A handler that takes long may send lines before its answer: the first turns the answer into a stream of lines, of which
+// the response's body is the last. A peer that reads slowly gets only the newest lines.
+class LineStream {
+ public:
+  virtual ~LineStream() = default;
+  virtual void Send(std::string line) = 0;
+};
+
+struct Route {
+  enum class Access { kAnyone, kAgent, kServer };  // who may call: nobody knows, the agent's or the server's password, the server's
+
+  std::string method, path;
+  Access access = Access::kServer;
+  std::function<ApiResponse(const ApiRequest&, LineStream&)> handle;
+};
+
+// The role of a user with a password, "<distribution>:server" or "<distribution>:agent"; nullopt if it is wrong.
+using Authenticate = std::function<std::optional<std::string>(const std::string& user, const Secret& password)>;
+
+struct HttpServerOptions {
+  std::string address;  // IP to listen on
+  int port = 0;
+  std::string certificate_pem;
+  Secret key_pem;
+  Authenticate authenticate;
+  std::vector<Route> routes;
+};
+
+class HttpServer {
+ public:
+  // Listens when this returns. kFailedPrecondition if the port is taken.
+  static StatusOr<std::unique_ptr<HttpServer>> Start(HttpServerOptions options);
+  // Stops listening, drops connections, waits for running handlers.
+  virtual ~HttpServer() = default;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,43 @@
+// The numbers of /metrics, in Prometheus' text form. Histograms are RKE2's by name and buckets, with the right status; gauges for
+// what an alert needs are ours: last success, size, count, next run. docs/operating/monitor.md lists them.
+// Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "base/status.h"
+
+namespace holdfast {
+
+class Metrics {
+ public:
+  // `prefix` is the distribution's: "holdfast_".
+  explicit Metrics(std::string_view prefix);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // A save ended so after `duration`. A failure counts under its code's word.
+  void OnSave(const Status& status, absl::Duration duration);
+  // A retention or prune ended so.
+  void OnRetention(const Status& status);
+  // The directory was looked at.
+  void OnReconcile(const Status& status, absl::Duration duration);
+  // What is there: called after each change and each reconcile. `newest` is of ours; InfinitePast if there is none.
+  void SetSnapshots(std::size_t count, absl::Time newest, std::uint64_t newest_bytes);
+  // InfiniteFuture: there is no schedule.
+  void SetNextRun(absl::Time next);
+  void OnEtcdRestart();
+  void SetEtcdHealthy(bool healthy);
+
+  std::string Page() const;
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace holdfast

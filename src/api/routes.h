@@ -1,0 +1,35 @@
+// The supervisor's endpoints, and what they need from the server behind them.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/http_server.h"
+#include "etcd/client.h"
+#include "protocol/snapshot_api.h"
+
+namespace holdfast {
+
+// Implemented by the server. Called from worker threads.
+class ApiBackend {
+ public:
+  virtual ~ApiBackend() = default;
+
+  virtual std::string CaCertificates() = 0;
+  // OK, or why not; one reason a line.
+  virtual Status Ready() = 0;
+  virtual Status Live() = 0;
+  virtual std::string MetricsPage() = 0;
+  virtual StatusOr<std::vector<etcd::MemberInfo>> Members() = 0;
+
+  virtual StatusOr<SnapshotResult> SaveSnapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;
+  virtual StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) = 0;
+  virtual StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) = 0;
+  virtual StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) = 0;
+};
+
+// `backend` must outlive the server that gets these.
+std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_domain);
+
+}  // namespace holdfast

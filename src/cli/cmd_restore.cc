@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/progress_bar.h"
+#include "cli/table.h"
+#include "ops/restore.h"
+#include "os/host.h"
+#include "os/system_clock.h"
+#include "verify/verify_snapshot.h"
+
+namespace holdfast {
+namespace {
+
+StatusOr<std::string> OnePositional(const CommandContext& context, std::string_view what) {
+  if (context.positionals.size() != 1) {
+    return InvalidArgumentError("expected one argument, {}; found {}", what, context.positionals.size());
+  }
+  return AbsolutePath(context.positionals[0], context.host.working_directory);
+}
+
+std::string StatusJson(const VerifiedSnapshot& v) {
+  // The first four keys are etcdctl's.
+  nlohmann::ordered_json json = {{"hash", v.found.status_hash},
+                                 {"revision", v.found.revision},
+                                 {"totalKey", v.found.total_entries},
+                                 {"totalSize", v.found.bytes},
+                                 {"liveKeys", v.found.live_keys},
+                                 {"compactRevision", v.found.compact_revision},
+                                 {"version", v.found.storage_version},
+                                 {"clusterVersion", v.found.cluster_version},
+                                 {"digest", v.has_digest ? "verified" : "none"},
+                                 {"sha256", v.sha256},
+                                 {"compression", CompressionName(v.compression)},
+                                 {"fileSize", v.file_bytes},
+                                 {"alarms", v.found.alarms}};
+  auto hashes = nlohmann::ordered_json::array();
+  for (const auto& [key, value] : v.found.bootstrap) hashes.push_back(BaseName(key));
+  json["tokenHashes"] = hashes;
+  return json.dump() + "\n";
+}
+
+}  // namespace
+
+Status RunStatusCommand(const CommandContext& context) {
+  ASSIGN_OR_RETURN(const std::string path, OnePositional(context, "the snapshot file"));
+  const std::string output = context.settings.Text("output");
+  if (output != "table" && output != "json" && output != "yaml") return InvalidArgumentError("invalid output format: {}", output);
+  auto& fs = PosixFileSystem();
+  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path), "snapshot");
+  if (info.kind != FileKind::kFile) return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
+  ProgressBar bar(SystemClock(), "Verifying", context.terminal);
+  ASSIGN_OR_RETURN(const VerifiedSnapshot v,
+                   VerifySnapshot(fs, path, {.scratch_directory = Environment("TMPDIR").value_or("/tmp"),
+                                             .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); },
+                                             .stop = context.stop}));
+  if (output == "json") {
+    std::fputs(StatusJson(v).c_str(), stdout);
+  } else if (output == "yaml") {
+    std::fputs(JsonToYaml(StatusJson(v)).c_str(), stdout);
+  } else {
+    const std::string version = v.found.storage_version.empty() ? "-" : v.found.storage_version;
+    std::fputs(FormatTable({{"HASH", "REVISION", "TOTAL KEYS", "LIVE KEYS", "TOTAL SIZE", "VERSION", "DIGEST"},
+                            {fmt::format("{:08x}", v.found.status_hash), fmt::format("{}", v.found.revision),
+                             fmt::format("{}", v.found.total_entries), fmt::format("{}", v.found.live_keys),
+                             FormatBytes(v.found.bytes), version, v.has_digest ? "verified" : "none"}})
+                   .c_str(),
+               stdout);
+  }
+  if (!v.has_digest) LogWarn("{} has no digest: its structure is right, but a changed value cannot be noticed", path);
+  return OkStatus();
+}
+
+Status RunRestoreCommand(const CommandContext& context) {
+  const Settings& s = context.settings;
+  RestoreRequest request;
+  ASSIGN_OR_RETURN(request.snapshot, OnePositional(context, "the snapshot file"));
+  if (s.Text("data-dir").empty()) return InvalidArgumentError("--data-dir is required: the etcd data directory to make");
+  request.data_dir = AbsolutePath(s.Text("data-dir"), context.host.working_directory);
+  if (!s.Text("wal-dir").empty()) request.wal_dir = AbsolutePath(s.Text("wal-dir"), context.host.working_directory);
+  request.name = s.Text("name");
+  request.initial_cluster = s.Text("initial-cluster");
+  request.initial_cluster_token = s.Text("initial-cluster-token");
+  request.advertise_peer_urls = s.Text("initial-advertise-peer-urls");
+  ASSIGN_OR_RETURN(request.skip_hash_check, s.Bool("skip-hash-check"));
+  ASSIGN_OR_RETURN(request.mark_compacted, s.Bool("mark-compacted"));
+  ASSIGN_OR_RETURN(request.clear_alarms, s.Bool("clear-alarms"));
+  ASSIGN_OR_RETURN(const std::int64_t bump, s.Integer("bump-revision"));
+  if (bump < 0) return s.Invalid("bump-revision", fmt::format("{} is negative", bump));
+  request.bump_revision = static_cast<std::uint64_t>(bump);
+  ProgressBar bar(SystemClock(), "Restoring", context.terminal);
+  request.on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); };
+  request.stop = context.stop;
+  ASSIGN_OR_RETURN(const mvcc::Inspection found, RestoreToDataDir(PosixFileSystem(), request));
+  LogInfo("Restored {} to {}: revision {}{}", request.snapshot, request.data_dir, found.revision,
+          bump > 0 ? fmt::format(" + {}", bump) : "");
+  if (!found.bootstrap.empty()) {
+    LogInfo("The snapshot holds bootstrap data of a server (token hash {}); that server is restored with server --cluster-reset",
+            BaseName(found.bootstrap.begin()->first));
+  }
+  return OkStatus();
+}
+
+}  // namespace holdfast

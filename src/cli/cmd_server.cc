@@ -1,0 +1,42 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/progress_bar.h"
+#include "etcd/server_process.h"
+#include "os/system_clock.h"
+#include "server/server.h"
+
+namespace holdfast {
+
+Status ExpectNoPositionals(const CommandContext& context) {
+  if (context.positionals.empty()) return OkStatus();
+  return InvalidArgumentError("this command does not take any arguments, found \"{}\"", context.positionals[0]);
+}
+
+Status RunServerCommand(const CommandContext& context) {
+  RETURN_IF_ERROR(ExpectNoPositionals(context));
+  ASSIGN_OR_RETURN(const ServerOptions options, MakeServerOptions(context.settings, context.distribution, context.host));
+  ProgressBar bar(SystemClock(), "Restoring", context.terminal);
+  return RunServer(options, {.fs = PosixFileSystem(),
+                             .clock = SystemClock(),
+                             .random = SystemRandom(),
+                             .distribution = context.distribution,
+                             .working_directory = context.host.working_directory,
+                             .stop = context.stop,
+                             .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); }});
+}
+
+Status RunVersionCommand(const CommandContext& context) {
+  RETURN_IF_ERROR(ExpectNoPositionals(context));
+  std::string etcd = "not found";
+  if (const auto binary = FindProgram(context.settings.Text("etcd-binary")); binary.ok()) {
+    const auto version = etcd::ProgramVersion(*binary);
+    etcd = version.ok() ? fmt::format("{} ({})", *version, *binary) : MessageOf(version.status());
+  }
+  std::fputs(fmt::format("{} version {}\netcd version {}\n", context.distribution.name, HOLDFAST_VERSION, etcd).c_str(), stdout);
+  return OkStatus();
+}
+
+}  // namespace holdfast

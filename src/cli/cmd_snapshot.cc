@@ -1,0 +1,189 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
+#include "base/layout.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/progress_bar.h"
+#include "cli/table.h"
+#include "ops/snapshots.h"
+#include "os/system_clock.h"
+#include "supervisor_client/supervisor_client.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::uint64_t kTokenBytesMax = 64 * kKiB;
+
+class SnapshotCommand {
+ public:
+  explicit SnapshotCommand(const CommandContext& context)
+      : context_(context), settings_(context.settings), fs_(PosixFileSystem()),
+        layout_(DataDirFrom(settings_, context.distribution, context.host)) {}
+
+  Status Run() {
+    RETURN_IF_ERROR(CheckWords());
+    auto answer = AskServer();
+    if (NobodyThere(answer.status())) {
+      if (settings_.command() == kSnapshotSave) {
+        return WithHint(answer.status(), "The server must be running to take a snapshot. With systemd: systemctl start holdfast-server.");
+      }
+      return RunLocally();
+    }
+    RETURN_IF_ERROR(answer.status());
+    if (settings_.command() == kSnapshotList) return PrintList(*answer);
+    ASSIGN_OR_RETURN(const SnapshotResult result, SnapshotResult::Decode(*answer));
+    Report(result);
+    return OkStatus();
+  }
+
+ private:
+  Status CheckWords() {
+    if (settings_.command() == kSnapshotDelete) {
+      if (context_.positionals.empty()) return InvalidArgumentError("no snapshots given for removal");
+      return OkStatus();
+    }
+    RETURN_IF_ERROR(ExpectNoPositionals(context_));
+    const std::string output = settings_.command() == kSnapshotList ? settings_.Text("output") : "table";
+    if (output != "table" && output != "json" && output != "yaml") return InvalidArgumentError("invalid output format: {}", output);
+    return OkStatus();
+  }
+
+  // --- with the server ---
+
+  // The connection was refused, by the server on this host: so it is down, not somewhere else.
+  bool NobodyThere(const Status& status) const { return absl::IsUnavailable(status) && !settings_.IsSet("etcd-server") && !connected_; }
+
+  std::string Url() const {
+    if (settings_.IsSet("etcd-server")) return settings_.Text("etcd-server");
+    const std::string port = settings_.Text("supervisor-port");
+    return fmt::format("https://127.0.0.1:{}", port.empty() ? fmt::format("{}", context_.distribution.supervisor_port) : port);
+  }
+
+  StatusOr<Secret> Token() {
+    if (settings_.IsSet("etcd-token")) return settings_.SecretText("etcd-token");
+    auto text = ReadFile(fs_, layout_.token(), kTokenBytesMax);
+    if (!text.ok()) return WithHint(Annotate(text.status(), "server token"), "Give it with --etcd-token, or the data directory with --data-dir.");
+    return Secret(std::string(Trim(*text)));
+  }
+
+  StatusOr<std::string> AskServer() {
+    const auto http = MakeHttpClient();
+    // Whether somebody is there is asked first: without a server there may be no token either.
+    ASSIGN_OR_RETURN(const HttpResponse ping, http->Do({.url = Url() + "/ping", .skip_verify = true, .stall_timeout = absl::Seconds(10)}));
+    connected_ = true;
+    if (ping.code != 200) return DecodeError(ping.code, ping.body);
+    ASSIGN_OR_RETURN(const Secret token, Token());
+    ASSIGN_OR_RETURN(SupervisorClient client, SupervisorClient::Connect(*http, Url(), token));
+    ASSIGN_OR_RETURN(const SnapshotRequest request, Request());
+    ProgressBar bar(SystemClock(), "Saving", context_.terminal);
+    return client.Snapshot(request, [&](const Progress& p) { bar.Update(p.done, p.total); });
+  }
+
+  StatusOr<SnapshotRequest> Request() {
+    SnapshotRequest request;
+    switch (settings_.command()) {
+      case kSnapshotSave:
+        request.operation = "save";
+        break;
+      case kSnapshotPrune:
+        request.operation = "prune";
+        break;
+      case kSnapshotDelete:
+        request.operation = "delete";
+        break;
+      default:
+        request.operation = "list";
+    }
+    request.names = settings_.command() == kSnapshotDelete ? context_.positionals : std::vector<std::string>{settings_.Text("name")};
+    if (settings_.IsSet("dir")) request.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
+    if (settings_.IsSet("snapshot-compress")) {
+      ASSIGN_OR_RETURN(request.compress, settings_.Bool("snapshot-compress"));
+    }
+    if (settings_.command() == kSnapshotSave && settings_.IsSet("etcd-snapshot-compression")) {
+      request.compression = settings_.Text("etcd-snapshot-compression");
+    }
+    if (settings_.command() == kSnapshotPrune && settings_.IsSet("snapshot-retention")) {
+      ASSIGN_OR_RETURN(request.retention, settings_.Integer("snapshot-retention"));
+    }
+    return request;
+  }
+
+  // --- without ---
+
+  Status RunLocally() {
+    SnapshotPlace place{.fs = fs_, .directory = layout_.snapshots(), .make_if_missing = true, .node = NodeNameFrom(settings_, context_.host)};
+    if (settings_.IsSet("dir")) {
+      place.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
+      place.make_if_missing = false;
+    }
+    LogInfo("No server answers at {}; working on {} directly", Url(), place.directory);
+    if (settings_.command() == kSnapshotList) {
+      ASSIGN_OR_RETURN(const auto records, ListSnapshots(place));
+      return PrintList(EncodeSnapshotList(records, context_.distribution.label_domain));
+    }
+    // No server may start and take snapshots meanwhile. Without a data directory there is none to start.
+    std::unique_ptr<File> lock;
+    ASSIGN_OR_RETURN(const bool has_server_dir, Exists(fs_, layout_.server()));
+    if (has_server_dir) {
+      ASSIGN_OR_RETURN(lock, fs_.OpenOrCreate(layout_.lock(), 0600));
+      RETURN_IF_ERROR(lock->TryLock(), "a server runs on {} but does not answer", layout_.data_dir());
+    }
+    if (settings_.command() == kSnapshotPrune) {
+      const std::int64_t keep = settings_.IsSet("snapshot-retention") ? settings_.Integer("snapshot-retention").value_or(0) : 5;
+      const PruneReport report = PruneSnapshots(place, settings_.Text("name"), keep);
+      Report({.created = {}, .deleted = report.deleted});
+      return report.status;
+    }
+    const DeleteReport report = DeleteSnapshots(place, context_.positionals);
+    if (report.status.ok() || !report.deleted.empty()) Report({.created = {}, .deleted = report.deleted});
+    return report.status;
+  }
+
+  // --- output ---
+
+  void Report(const SnapshotResult& result) const {
+    for (const std::string& name : result.created) LogInfo("Snapshot {} saved.", name);
+    for (const std::string& name : result.deleted) LogInfo("Snapshot {} deleted.", name);
+    if (settings_.command() != kSnapshotDelete) return;
+    for (const std::string& name : context_.positionals) {
+      const bool deleted = std::find(result.deleted.begin(), result.deleted.end(), name) != result.deleted.end();
+      if (!deleted) LogWarn("Snapshot {} not found.", name);
+    }
+  }
+
+  Status PrintList(const std::string& json) const {
+    const std::string output = settings_.Text("output");
+    ASSIGN_OR_RETURN(const auto records, DecodeSnapshotList(json));
+    // A server's answer may come in another form of the same JSON; what is printed is always ours.
+    const std::string canonical = EncodeSnapshotList(records, context_.distribution.label_domain);
+    if (output == "json") {
+      std::fputs(canonical.c_str(), stdout);
+    } else if (output == "yaml") {
+      std::fputs(JsonToYaml(canonical).c_str(), stdout);
+    } else {
+      std::vector<std::vector<std::string>> rows = {{"Name", "Location", "Size", "Created"}};
+      for (const SnapshotRecord& r : records) {
+        rows.push_back({r.name, r.location, fmt::format("{}", r.bytes), FormatRfc3339(r.created_at, context_.host.zone)});
+      }
+      std::fputs(FormatTable(rows).c_str(), stdout);
+    }
+    return OkStatus();
+  }
+
+  const CommandContext& context_;
+  const Settings& settings_;
+  FileSystem& fs_;
+  DataLayout layout_;
+  bool connected_ = false;
+};
+
+}  // namespace
+
+Status RunSnapshotCommand(const CommandContext& context) { return SnapshotCommand(context).Run(); }
+
+}  // namespace holdfast

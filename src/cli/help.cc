@@ -1,0 +1,203 @@
+#include "cli/help.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/exit_codes.h"
+#include "config/flags.h"
+
+namespace holdfast {
+namespace {
+
+struct CommandHelp {
+  std::string_view words;  // "etcd-snapshot save"
+  Command command;
+  std::string_view usage;
+  std::string_view summary;
+  std::string_view text;
+  std::vector<std::string_view> examples;
+};
+
+const std::vector<CommandHelp>& Commands() {
+  static const std::vector<CommandHelp> commands = {
+      {"server", kServer, "server [flags]", "Run etcd with snapshots on a schedule; reset or restore it",
+       "Starts and watches an etcd of its own, takes snapshots of it by schedule and on demand, and keeps the newest. With "
+       "--cluster-reset it makes this node the only member of the cluster, with its present data or those of a snapshot, and ends.",
+       {"server", "server --etcd-snapshot-schedule-cron='0 */4 * * *' --etcd-snapshot-retention=12 --etcd-snapshot-compress",
+        "server --cluster-reset",
+        "server --cluster-reset --cluster-reset-restore-path=/var/lib/holdfast/server/db/snapshots/on-demand-n1-1753178523",
+        "server --cluster-reset --cluster-reset-restore-path=./on-demand-n1-1753178523.zip --token-file=./old-token"}},
+      {"etcd-snapshot save", kSnapshotSave, "etcd-snapshot save [flags]", "Take a snapshot now",
+       "Asks the running server to take a snapshot, shows its progress, and ends when the snapshot is durable and verified.",
+       {"etcd-snapshot save", "etcd-snapshot save --name pre-upgrade --etcd-snapshot-compression=zstd"}},
+      {"etcd-snapshot ls", kSnapshotList, "etcd-snapshot ls [flags]", "List snapshots (also: list, l)",
+       "Lists the snapshots the server has; while it is down, those in the local directory.",
+       {"etcd-snapshot ls", "etcd-snapshot ls -o json"}},
+      {"etcd-snapshot prune", kSnapshotPrune, "etcd-snapshot prune [flags]", "Delete all but the newest snapshots of a name",
+       "Deletes the oldest snapshots of one base name until as many are left as --snapshot-retention says. The default name is that of "
+       "on-demand snapshots; scheduled ones are pruned with --name etcd-snapshot.",
+       {"etcd-snapshot prune --snapshot-retention 3", "etcd-snapshot prune --name etcd-snapshot --snapshot-retention 10"}},
+      {"etcd-snapshot delete", kSnapshotDelete, "etcd-snapshot delete NAME... [flags]", "Delete snapshots by name",
+       "Deletes snapshots by their names as ls shows them.", {"etcd-snapshot delete on-demand-n1-1753178523.zip"}},
+      {"etcd-snapshot status", kSnapshotStatus, "etcd-snapshot status FILE [flags]", "Verify a snapshot file and tell what is in it",
+       "Recomputes the digest, walks the whole structure, and prints hash, revision, keys and size. Needs no server. Fails on a "
+       "single flipped bit.",
+       {"etcd-snapshot status ./on-demand-n1-1753178523", "etcd-snapshot status backup.db.zst -o json"}},
+      {"restore", kRestore, "restore SNAPSHOT --data-dir DIR [flags]", "Turn a snapshot into a data directory for any etcd",
+       "Does what `etcdutl snapshot restore` does, with the same options, and verifies the snapshot first. For kubeadm and bare etcd "
+       "clusters: run it on each member with that member's name and URL, then start etcd. A server of this program is restored with "
+       "server --cluster-reset instead.",
+       {"restore backup.db --data-dir /var/lib/etcd",
+        "restore backup.db --data-dir /var/lib/etcd --name n1 --initial-cluster n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380 "
+        "--initial-advertise-peer-urls https://10.0.0.1:2380",
+        "restore backup.db --data-dir /var/lib/etcd --bump-revision 1000000000 --mark-compacted"}},
+      {"version", kVersion, "version", "Show the versions of this program and of etcd", "", {}},
+  };
+  return commands;
+}
+
+struct ExitHelp {
+  int code;
+  std::string_view meaning;
+};
+const std::vector<ExitHelp>& ExitHelps() {
+  static const std::vector<ExitHelp> codes = {
+      {kExitDone, "done"},
+      {kExitFailed, "failed; the message says why"},
+      {kExitUsage, "wrong words: a flag, the configuration, a name"},
+      {kExitDamaged, "a snapshot or database is damaged"},
+      {kExitWrongToken, "the token is not the right one, or a permission is missing"},
+      {kExitUnreachable, "the server or etcd cannot be reached or did not answer in time"},
+      {kExitBusy, "somebody else is doing it now: try again later"},
+  };
+  return codes;
+}
+
+// What stands left in a list of flags: "-d, --data-dir DIR".
+std::string FlagHead(const Flag& flag) {
+  std::string out = flag.letter != 0 ? fmt::format("-{}, ", flag.letter) : "    ";
+  out += fmt::format("--{}", flag.name);
+  for (const std::string& alias : Split(flag.aliases, ' ')) {
+    if (!alias.empty()) out += fmt::format(", --{}", alias);
+  }
+  if (!flag.value_name.empty()) out += fmt::format(" {}", flag.value_name);
+  return out;
+}
+
+std::string FlagNotes(const Flag& flag, const Distribution& distribution) {
+  std::string out;
+  if (!flag.default_text.empty() && flag.default_text != "false" && flag.default_text != "0") out += fmt::format(" (default: {})", flag.default_text);
+  if (flag.type == FlagType::kList) out += " (may be repeated)";
+  if (const std::string env = flag.EnvironmentName(distribution.env_prefix); !env.empty()) out += fmt::format(" [${}]", env);
+  return out;
+}
+
+std::vector<const Flag*> VisibleFlags(Command command) {
+  std::vector<const Flag*> out;
+  for (const Flag& flag : AllFlags()) {
+    if ((flag.commands & command) != 0 && !flag.hidden) out.push_back(&flag);
+  }
+  return out;
+}
+
+// Breaks `text` into lines of at most `width`, each after the first behind `indent` blanks.
+std::string Wrap(std::string_view text, std::size_t width, std::size_t indent) {
+  std::string out;
+  std::size_t column = 0;
+  for (const std::string& word : Split(text, ' ')) {
+    if (column > 0 && column + 1 + word.size() > width) {
+      out += "\n" + std::string(indent, ' ');
+      column = 0;
+    } else if (column > 0) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+  }
+  return out;
+}
+
+constexpr std::size_t kColumns = 100, kFlagIndent = 6;
+
+std::string CommandText(const CommandHelp& help, const Distribution& distribution) {
+  std::string out = fmt::format("{}\n\nUsage: {} {}\n", help.summary, distribution.name, help.usage);
+  if (!help.text.empty()) out += fmt::format("\n{}\n", Wrap(help.text, kColumns, 0));
+  if (!help.examples.empty()) {
+    out += "\nExamples:\n";
+    for (std::string_view example : help.examples) out += fmt::format("  {} {}\n", distribution.name, example);
+  }
+  const auto flags = VisibleFlags(help.command);
+  if (!flags.empty()) out += "\nFlags:\n";
+  for (const Flag* flag : flags) {
+    const std::string text = std::string(flag->help) + FlagNotes(*flag, distribution);
+    out += fmt::format("  {}\n{}{}\n", FlagHead(*flag), std::string(kFlagIndent, ' '), Wrap(text, kColumns - kFlagIndent, kFlagIndent));
+  }
+  return out;
+}
+
+std::string OverviewText(std::string_view group, const Distribution& distribution) {
+  std::string out = group.empty() ? fmt::format("Backup and disaster recovery for etcd-based clusters\n\nUsage: {} COMMAND [flags]\n\nCommands:\n",
+                                                distribution.name)
+                                  : fmt::format("Snapshots of the server's etcd\n\nUsage: {} {} COMMAND [flags]\n\nCommands:\n",
+                                                distribution.name, group);
+  for (const CommandHelp& help : Commands()) {
+    if (!group.empty() && !help.words.starts_with(fmt::format("{} ", group))) continue;
+    out += fmt::format("  {:24} {}\n", help.words, help.summary);
+  }
+  out += fmt::format("\nConfiguration: {0}, {0}.d/*.yaml; every flag is a key there.\n", distribution.config_file);
+  out += "Exit codes:";
+  for (const ExitHelp& exit : ExitHelps()) out += fmt::format("{} {} {}", exit.code == 0 ? "" : ",", exit.code, Split(exit.meaning, ';')[0]);
+  return out + fmt::format(".\n\nMore about a command: {} help {}\n", distribution.name, group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
+}
+
+std::string Roff(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\') {
+      out += "\\e";
+    } else if (c == '-') {
+      out += "\\-";
+    } else {
+      out += c;
+    }
+  }
+  return out.starts_with('.') || out.starts_with('\'') ? "\\&" + out : out;
+}
+
+}  // namespace
+
+std::string HelpText(const std::vector<std::string>& words, const Distribution& distribution) {
+  std::string wanted = Join(words, " ");
+  if (wanted == "etcd-snapshot list" || wanted == "etcd-snapshot l") wanted = "etcd-snapshot ls";
+  for (const CommandHelp& help : Commands()) {
+    if (help.words == wanted) return CommandText(help, distribution);
+  }
+  return OverviewText(wanted == "etcd-snapshot" ? wanted : "", distribution);
+}
+
+std::string ManualPage(const Distribution& distribution) {
+  std::string out = fmt::format(".TH HOLDFAST 8\n.SH NAME\nholdfast \\- backup and disaster recovery for etcd\\-based clusters\n.SH SYNOPSIS\n");
+  for (const CommandHelp& help : Commands()) out += fmt::format(".B {} {}\n.br\n", distribution.name, Roff(help.usage));
+  out += ".SH COMMANDS\n";
+  for (const CommandHelp& help : Commands()) {
+    out += fmt::format(".SS {}\n{}.\n", Roff(help.words), Roff(help.summary));
+    if (!help.text.empty()) out += fmt::format(".PP\n{}\n", Roff(help.text));
+    for (const Flag* flag : VisibleFlags(help.command)) {
+      out += fmt::format(".TP\n.B {}\n{}{}\n", Roff(Trim(FlagHead(*flag))), Roff(flag->help), Roff(FlagNotes(*flag, distribution)));
+    }
+    if (!help.examples.empty()) out += ".PP\nExamples:\n.nf\n";
+    for (std::string_view example : help.examples) out += fmt::format("    {} {}\n", distribution.name, Roff(example));
+    if (!help.examples.empty()) out += ".fi\n";
+  }
+  out += fmt::format(".SH FILES\n.TP\n.B {0}, {0}.d/*.yaml\nConfiguration: every flag of a command is a key.\n.TP\n.B {1}/server/db/snapshots\n"
+                     "Snapshots.\n.TP\n.B {1}/server/token\nThe server token: keep a copy elsewhere, snapshots cannot be restored without it.\n",
+                     Roff(distribution.config_file), Roff(distribution.data_dir));
+  out += ".SH EXIT STATUS\n";
+  for (const ExitHelp& exit : ExitHelps()) out += fmt::format(".TP\n.B {}\n{}\n", exit.code, Roff(exit.meaning));
+  return out;
+}
+
+}  // namespace holdfast

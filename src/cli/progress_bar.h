@@ -1,0 +1,34 @@
+// Progress of long work: a bar that redraws itself on a terminal; elsewhere a plain line every ten seconds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace holdfast {
+
+// "[=====>    ]  45%  455 MB of 1.0 GB  310 MB/s  00:02", no longer than `columns`. `total` 0: it is not known.
+std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Duration elapsed, int columns);
+
+class ProgressBar {
+ public:
+  // `what` stands in front of the plain lines.
+  ProgressBar(Clock& clock, std::string what, bool terminal);
+  // Wipes the bar.
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void Update(std::uint64_t done, std::uint64_t total);
+
+ private:
+  Clock& clock_;
+  const std::string what_;
+  const bool terminal_;
+  absl::Duration start_, last_;
+  bool drawn_ = false;
+};
+
+}  // namespace holdfast

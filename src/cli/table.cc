@@ -1,0 +1,76 @@
+#include "cli/table.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+namespace {
+
+void Emit(YAML::Emitter& out, const nlohmann::json& json) {
+  switch (json.type()) {
+    case nlohmann::json::value_t::object:
+      if (json.empty()) {
+        out << YAML::Flow << YAML::BeginMap << YAML::EndMap;
+        return;
+      }
+      out << YAML::BeginMap;
+      for (const auto& [key, value] : json.items()) {
+        out << YAML::Key << key << YAML::Value;
+        Emit(out, value);
+      }
+      out << YAML::EndMap;
+      return;
+    case nlohmann::json::value_t::array:
+      if (json.empty()) {
+        out << YAML::Flow << YAML::BeginSeq << YAML::EndSeq;
+        return;
+      }
+      out << YAML::BeginSeq;
+      for (const auto& value : json) Emit(out, value);
+      out << YAML::EndSeq;
+      return;
+    case nlohmann::json::value_t::string: {
+      const auto text = json.get<std::string>();
+      // A text that YAML would read as something else stands in quotes.
+      const bool looks_like_more = text.empty() || text.find_first_not_of("0123456789.+-eE_:TZ") == std::string::npos || text == "true" ||
+                                   text == "false" || text == "null" || text == "yes" || text == "no" || text == "on" || text == "off";
+      if (looks_like_more) {
+        out << YAML::DoubleQuoted << text;
+      } else {
+        out << text;
+      }
+      return;
+    }
+    default:
+      out << json.dump();
+  }
+}
+
+}  // namespace
+
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      out += row[i];
+      if (i + 1 < row.size()) out.append(widths[i] + 1 - row[i].size(), ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string JsonToYaml(const std::string& json) {
+  YAML::Emitter out;
+  Emit(out, nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false));
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace holdfast

@@ -1,0 +1,47 @@
+// `server --cluster-reset`, with or without --cluster-reset-restore-path: this node becomes the only member of the cluster,
+// with the data it has, or with those of a snapshot.
+//
+// Everything is verified before anything live is touched: the snapshot's digest and structure, that the token opens the
+// bootstrap data in it, the space. Then the new directory is swapped in (restore/swap_dir.h), the certificates are made those
+// of the snapshot, etcd is started on loopback only and must come up healthy as the only member. If it does not, the old
+// data and certificates are put back. What a crash leaves is put in order by the next start.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/layout.h"
+#include "base/random.h"
+#include "etcd/running_server.h"
+#include "ops/server_files.h"
+
+namespace holdfast {
+
+struct ResetRequest {
+  DataLayout layout;
+  std::string node_name;
+  std::string etcd_key_prefix;   // the distribution's
+  ServerFilesOptions files;      // tokens.password: empty if none is known
+  etcd::RunOptions etcd;         // name and the switches of a reset are set here
+
+  std::string restore_path;      // empty: keep the data
+  std::string working_directory; // of the caller
+  std::string snapshot_directory;
+  std::uint64_t bump_revision = 0;
+  bool mark_compacted = false;
+
+  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  std::stop_token stop;
+};
+
+// What the success is announced with; RKE2's words.
+inline constexpr char kResetDone[] =
+    "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. "
+    "Backup and delete ${datadir}/server/db on each peer etcd server and rejoin the nodes";
+
+// The data directory must be locked by the caller, and no etcd may run in it.
+Status ResetCluster(FileSystem& fs, Clock& clock, Random& random, const ResetRequest& request);
+
+}  // namespace holdfast

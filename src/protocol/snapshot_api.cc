@@ -1,0 +1,241 @@
+#include "protocol/snapshot_api.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+// Keeps the order in which keys were added.
+using Json = nlohmann::ordered_json;
+
+Json Parse(std::string_view text) { return Json::parse(text, nullptr, /*allow_exceptions=*/false); }
+
+// Text that may hold any bytes, as valid JSON.
+std::string Dump(const Json& json, int indent = -1) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
+std::string TextAt(const Json& json, const char* key) {
+  const auto it = json.is_object() ? json.find(key) : json.end();
+  return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+std::vector<std::string> TextsAt(const Json& json, const char* key) {
+  std::vector<std::string> out;
+  const auto it = json.find(key);
+  if (it == json.end() || !it->is_array()) return out;
+  for (const Json& item : *it) {
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+// Resource names allow little: RKE2 puts "_" for the rest.
+std::string ResourceName(const std::string& snapshot_name) {
+  std::string out = "local-" + snapshot_name;
+  for (char& c : out) {
+    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    if (!fine) c = '_';
+  }
+  return out;
+}
+
+struct CodeRow {
+  StatusCode code;
+  int http;
+  const char* reason;  // Kubernetes' word
+};
+constexpr CodeRow kCodes[] = {{StatusCode::kInvalidArgument, 400, "BadRequest"},
+                              {StatusCode::kUnauthenticated, 401, "Unauthorized"},
+                              {StatusCode::kPermissionDenied, 403, "Forbidden"},
+                              {StatusCode::kNotFound, 404, "NotFound"},
+                              {StatusCode::kAlreadyExists, 409, "AlreadyExists"},
+                              {StatusCode::kAborted, 409, "Conflict"},
+                              {StatusCode::kUnavailable, 503, "ServiceUnavailable"},
+                              {StatusCode::kDeadlineExceeded, 504, "Timeout"},
+                              {StatusCode::kResourceExhausted, 507, "InsufficientStorage"},
+                              {StatusCode::kFailedPrecondition, 500, "InternalError"},
+                              {StatusCode::kDataLoss, 500, "InternalError"},
+                              {StatusCode::kCancelled, 500, "InternalError"},
+                              {StatusCode::kUnimplemented, 501, "NotImplemented"},
+                              {StatusCode::kInternal, 500, "InternalError"}};
+
+const CodeRow& RowOf(StatusCode code) {
+  for (const CodeRow& row : kCodes) {
+    if (row.code == code) return row;
+  }
+  return kCodes[std::size(kCodes) - 1];
+}
+
+Json ErrorJson(const Status& status) {
+  const CodeRow& row = RowOf(status.code());
+  // "causes" is where Kubernetes keeps details; ours carry the exact code and the hint.
+  Json cause = {{"reason", CodeWord(status.code())}};
+  if (const std::string hint = HintOf(status); !hint.empty()) cause["message"] = hint;
+  return {{"kind", "Status"},      {"apiVersion", "v1"},     {"metadata", Json::object()},
+          {"status", "Failure"},   {"message", MessageOf(status)}, {"reason", row.reason},
+          {"details", {{"causes", Json::array({cause})}}}, {"code", row.http}};
+}
+
+Status ErrorOf(const Json& json, int http_code) {
+  StatusCode code = StatusCode::kInternal;
+  for (const CodeRow& row : kCodes) {
+    if (row.http == http_code) {
+      code = row.code;
+      break;
+    }
+  }
+  std::string hint;
+  if (const auto details = json.find("details"); details != json.end() && details->is_object()) {
+    const auto causes = details->find("causes");
+    if (causes != details->end() && causes->is_array() && !causes->empty()) {
+      hint = TextAt((*causes)[0], "message");
+      for (const CodeRow& row : kCodes) {
+        if (CodeWord(row.code) == TextAt((*causes)[0], "reason")) code = row.code;
+      }
+    }
+  }
+  const Status status = MakeStatus(code, TextAt(json, "message"));
+  return hint.empty() ? status : WithHint(status, hint);
+}
+
+}  // namespace
+
+std::string SnapshotRequest::Encode() const {
+  Json json = {{"operation", operation}, {"name", names}};
+  if (directory) json["dir"] = *directory;
+  if (compress) json["compress"] = *compress;
+  if (compression) json["compression"] = *compression;
+  if (retention) json["retention"] = *retention;
+  return Dump(json);
+}
+
+StatusOr<SnapshotRequest> SnapshotRequest::Decode(std::string_view text) {
+  const Json json = Parse(text);
+  if (!json.is_object()) return InvalidArgumentError("the request is not a JSON object");
+  SnapshotRequest out{.operation = TextAt(json, "operation"), .names = TextsAt(json, "name")};
+  const auto present = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
+  if (present("dir")) {
+    if (!json["dir"].is_string()) return InvalidArgumentError("\"dir\" is not a string");
+    if (std::string dir = json["dir"].get<std::string>(); !dir.empty()) out.directory = std::move(dir);
+  }
+  if (present("compress")) {
+    if (!json["compress"].is_boolean()) return InvalidArgumentError("\"compress\" is neither true nor false");
+    out.compress = json["compress"].get<bool>();
+  }
+  if (present("compression")) {
+    if (!json["compression"].is_string()) return InvalidArgumentError("\"compression\" is not a string");
+    out.compression = json["compression"].get<std::string>();
+  }
+  if (present("retention")) {
+    if (!json["retention"].is_number_integer()) return InvalidArgumentError("\"retention\" is not a whole number");
+    out.retention = json["retention"].get<std::int64_t>();
+  }
+  if (present("s3")) return InvalidArgumentError("failed to initialize S3 client: S3 is not in this version");
+  return out;
+}
+
+std::string SnapshotResult::Encode() const {
+  Json json = Json::object();
+  if (!created.empty()) json["created"] = created;
+  if (!deleted.empty()) json["deleted"] = deleted;
+  return Dump(json);
+}
+
+StatusOr<SnapshotResult> SnapshotResult::Decode(std::string_view text) {
+  const Json json = Parse(text);
+  if (!json.is_object()) return InternalError("the server's answer is not a JSON object: {}", text.substr(0, 200));
+  return SnapshotResult{.created = TextsAt(json, "created"), .deleted = TextsAt(json, "deleted")};
+}
+
+std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records, std::string_view label_domain) {
+  Json items = Json::array();
+  for (const SnapshotRecord& r : records) {
+    Json metadata = {{"name", ResourceName(r.name)},
+                     {"labels", {{fmt::format("{}/snapshot-storage-node", label_domain), r.node_name}}}};
+    if (!r.token_hash.empty()) {
+      metadata["annotations"] = {{fmt::format("{}/snapshot-token-hash", label_domain), r.token_hash}};
+    }
+    Json spec = {{"snapshotName", r.name}, {"nodeName", r.node_name}, {"location", r.location}};
+    if (!r.metadata.empty()) spec["metadata"] = r.metadata;
+    Json status = {{"size", fmt::format("{}", r.bytes)},
+                   {"creationTime", FormatRfc3339Utc(r.created_at)},
+                   {"readyToUse", true}};
+    if (!r.error.empty()) status["error"] = {{"message", r.error}};
+    items.push_back({{"kind", "ETCDSnapshotFile"}, {"apiVersion", "k3s.cattle.io/v1"},
+                     {"metadata", metadata}, {"spec", spec}, {"status", status}});
+  }
+  const Json list = {{"kind", "List"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"items", items}};
+  return Dump(list, 4) + "\n";
+}
+
+StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view text) {
+  const Json json = Parse(text);
+  if (!json.is_object() || !json.contains("items") || !json["items"].is_array()) {
+    return InternalError("the server's answer is no list of snapshots: {}", text.substr(0, 200));
+  }
+  std::vector<SnapshotRecord> out;
+  for (const Json& item : json["items"]) {
+    const Json spec = item.is_object() ? item.value("spec", Json::object()) : Json::object();
+    const Json status = item.is_object() ? item.value("status", Json::object()) : Json::object();
+    SnapshotRecord r{.name = TextAt(spec, "snapshotName"), .node_name = TextAt(spec, "nodeName"), .location = TextAt(spec, "location")};
+    r.bytes = ParseUint(TextAt(status, "size")).value_or(0);
+    r.created_at = ParseRfc3339(TextAt(status, "creationTime")).value_or(absl::UnixEpoch());
+    if (const auto metadata = spec.find("metadata"); metadata != spec.end() && metadata->is_object()) {
+      for (const auto& [key, value] : metadata->items()) {
+        if (value.is_string()) r.metadata[key] = value.get<std::string>();
+      }
+    }
+    if (const auto error = status.find("error"); error != status.end()) r.error = TextAt(*error, "message");
+    const Json item_metadata = item.is_object() ? item.value("metadata", Json::object()) : Json::object();
+    if (const auto annotations = item_metadata.find("annotations"); annotations != item_metadata.end() && annotations->is_object()) {
+      for (const auto& [key, value] : annotations->items()) {
+        if (key.ends_with("/snapshot-token-hash") && value.is_string()) r.token_hash = value.get<std::string>();
+      }
+    }
+    out.push_back(std::move(r));
+  }
+  return out;
+}
+
+int HttpCodeOf(const Status& status) { return RowOf(status.code()).http; }
+
+std::string EncodeError(const Status& status) { return Dump(ErrorJson(status)) + "\n"; }
+
+Status DecodeError(int http_code, std::string_view body) {
+  const Json json = Parse(body);
+  if (json.is_object() && json.contains("message")) return ErrorOf(json, http_code);
+  const Status code_only = ErrorOf(Json::object(), http_code);
+  const std::string_view text = Trim(body).substr(0, 200);
+  return MakeStatus(code_only.code(), text.empty() ? fmt::format("the server answered with HTTP {}", http_code)
+                                                   : fmt::format("the server answered with HTTP {}: {}", http_code, text));
+}
+
+std::string EncodeProgressLine(const Progress& progress) {
+  return Dump({{"progress", {{"done", progress.done}, {"total", progress.total}}}}) + "\n";
+}
+
+std::string EncodeResultLine(std::string_view result_json) { return Dump({{"result", Parse(result_json)}}) + "\n"; }
+
+std::string EncodeErrorLine(const Status& status) { return Dump({{"error", ErrorJson(status)}}) + "\n"; }
+
+StatusOr<std::variant<Progress, std::string>> DecodeLine(std::string_view line) {
+  const Json json = Parse(line);
+  if (json.is_object() && json.contains("progress") && json["progress"].is_object()) {
+    const Json& p = json["progress"];
+    const auto number = [&](const char* key) {
+      const auto it = p.find(key);
+      return it != p.end() && it->is_number_unsigned() ? it->get<std::uint64_t>() : 0;
+    };
+    return Progress{.done = number("done"), .total = number("total")};
+  }
+  if (json.is_object() && json.contains("result")) return Dump(json["result"]);
+  if (json.is_object() && json.contains("error") && json["error"].is_object()) {
+    const auto code = json["error"].find("code");
+    const bool has_code = code != json["error"].end() && code->is_number_integer();
+    return ErrorOf(json["error"], has_code ? code->get<int>() : 500);
+  }
+  return InternalError("the server sent a line that is not understood: {}", line.substr(0, 200));
+}
+
+}  // namespace holdfast

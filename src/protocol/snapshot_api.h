@@ -1,0 +1,77 @@
+// What the command line and the server say to each other about snapshots: POST /db/snapshot and its answers, as JSON.
+// The shapes are RKE2's, so that its own command line can talk to our server and its users' scripts can read our lists.
+// Ours on top: "compression" in the request, and progress lines if the client accepts application/x-ndjson:
+//   {"progress":{"done":1048576,"total":20975648}}    any number of them
+//   {"result":...} or {"error":...}                    the last line: what would have been the whole answer
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/status.h"
+
+namespace holdfast {
+
+inline constexpr char kJsonType[] = "application/json", kLinesType[] = "application/x-ndjson";
+
+struct SnapshotRequest {
+  std::string operation;           // save, list, prune, delete
+  std::vector<std::string> names;  // base name of save and prune, file names of delete
+  // What is not set is the server's own setting.
+  std::optional<std::string> directory;
+  std::optional<bool> compress;
+  std::optional<std::string> compression;  // none, zip, zstd; wins over compress
+  std::optional<std::int64_t> retention;
+
+  std::string Encode() const;
+  // kInvalidArgument with what is wrong.
+  static StatusOr<SnapshotRequest> Decode(std::string_view json);
+};
+
+// Answer to save, prune and delete.
+struct SnapshotResult {
+  std::vector<std::string> created, deleted;
+
+  std::string Encode() const;
+  static StatusOr<SnapshotResult> Decode(std::string_view json);
+};
+
+// One row of a list.
+struct SnapshotRecord {
+  std::string name;
+  std::string node_name;
+  std::string location;  // "file:///..."
+  std::uint64_t bytes = 0;
+  absl::Time created_at;
+  std::string token_hash;
+  std::map<std::string, std::string> metadata;
+  std::string error;
+};
+
+// Answer to list: a Kubernetes List of ETCDSnapshotFile, 4 spaces of indent and a newline, as `etcd-snapshot ls -o json`
+// prints it. `label_domain` is the distribution's ("etcd.rke2.cattle.io"); any domain is read.
+std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records, std::string_view label_domain);
+StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view json);
+
+// An error as a Kubernetes Status object, and the HTTP code that goes with it. Hint and code survive the way to our client.
+int HttpCodeOf(const Status& status);
+std::string EncodeError(const Status& status);
+// Any answer that is no success: a Status object or whatever stands there.
+Status DecodeError(int http_code, std::string_view body);
+
+// The lines of a streamed answer.
+struct Progress {
+  std::uint64_t done = 0, total = 0;
+};
+std::string EncodeProgressLine(const Progress& progress);
+std::string EncodeResultLine(std::string_view result_json);
+std::string EncodeErrorLine(const Status& status);
+// Progress, or the result's JSON, or (as the status of StatusOr) the error.
+StatusOr<std::variant<Progress, std::string>> DecodeLine(std::string_view line);
+
+}  // namespace holdfast

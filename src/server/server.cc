@@ -1,0 +1,445 @@
+#include "server/server.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+
+#include "api/http_server.h"
+#include "api/metrics.h"
+#include "api/routes.h"
+#include "base/layout.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "identity/bootstrap_files.h"
+#include "identity/sealed_bootstrap.h"
+#include "keys/seal.h"
+#include "keys/token.h"
+#include "ops/reset.h"
+#include "ops/server_files.h"
+#include "ops/snapshots.h"
+#include "os/host.h"
+#include "os/service_notify.h"
+#include "restore/swap_dir.h"
+#include "server/etcd_keeper.h"
+#include "server/snapshot_jobs.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::uint64_t kSmallFileMax = 1 * kMiB;
+constexpr absl::Duration kTick = absl::Seconds(1);
+
+// Held while a server (or a reset) runs on a data directory.
+StatusOr<std::unique_ptr<File>> LockDataDir(FileSystem& fs, const DataLayout& layout) {
+  ASSIGN_OR_RETURN(auto lock, fs.OpenOrCreate(layout.lock(), 0600));
+  if (const Status locked = lock->TryLock(); !locked.ok()) {
+    if (!absl::IsAborted(locked)) return locked;
+    const std::string holder = ReadFile(fs, layout.lock(), kSmallFileMax).value_or("");
+    return WithHint(AbortedError("another server is running on {}{}", layout.data_dir(),
+                                 Trim(holder).empty() ? "" : fmt::format(" (pid {})", Trim(holder))),
+                    "Stop it first; with systemd: systemctl stop holdfast-server.");
+  }
+  RETURN_IF_ERROR(lock->Truncate(0));
+  RETURN_IF_ERROR(lock->WriteAt(0, BytesOf(fmt::format("{}\n", ::getpid()))));
+  return lock;
+}
+
+class Server final : public ApiBackend {
+ public:
+  Server(const ServerOptions& options, const ServerContext& context)
+      : options_(options), context_(context), fs_(context.fs), layout_(options.data_dir), metrics_(context.distribution.metric_prefix) {}
+
+  Status Run() {
+    RETURN_IF_ERROR(MakeServerDirectories(fs_, layout_));
+    ASSIGN_OR_RETURN(const auto lock, LockDataDir(fs_, layout_));
+    ASSIGN_OR_RETURN(node_name_, NodeName());
+    ASSIGN_OR_RETURN(binary_, FindProgram(options_.etcd_binary), "etcd");
+    ASSIGN_OR_RETURN(const std::string version, etcd::ProgramVersion(binary_));
+    LogInfo("Node {} at {}, etcd {} ({})", node_name_, options_.node_address, version, binary_);
+    RETURN_IF_ERROR(ReadTokens());
+    RETURN_IF_ERROR(CheckPorts());
+    return options_.cluster_reset ? Reset() : Serve();
+  }
+
+  // --- ApiBackend ---
+
+  std::string CaCertificates() override { return ReadFile(fs_, JoinPath(layout_.tls(), "server-ca.crt"), kSmallFileMax).value_or(""); }
+
+  Status Live() override { return keeper_->failure(); }
+
+  Status Ready() override {
+    if (stopping_) return UnavailableError("the server is stopping");
+    RETURN_IF_ERROR(keeper_->health());
+    if (!ready_) return UnavailableError("the bootstrap data are not saved yet");
+    return OkStatus();
+  }
+
+  std::string MetricsPage() override { return metrics_.Page(); }
+
+  StatusOr<std::vector<etcd::MemberInfo>> Members() override {
+    ASSIGN_OR_RETURN(const auto client, keeper_->client());
+    return client->ListMembers();
+  }
+
+  StatusOr<SnapshotResult> SaveSnapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) override {
+    ASSIGN_OR_RETURN(const Compression compression, CompressionOf(request));
+    const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
+    ASSIGN_OR_RETURN(const CapturedSnapshot saved,
+                     Save(PlaceOf(request), base, compression, context_.stop, [&](std::uint64_t done, std::uint64_t total) {
+                       on_progress({.done = done, .total = total});
+                     }));
+    return SnapshotResult{.created = {saved.name}, .deleted = {}};
+  }
+
+  StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) override {
+    const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
+    PruneReport report = holdfast::PruneSnapshots(PlaceOf(request), base, request.retention.value_or(options_.snapshots.retention));
+    metrics_.OnRetention(report.status);
+    LookAtSnapshots();
+    RETURN_IF_ERROR(AfterSome("pruned", report.deleted, report.status));
+    return SnapshotResult{.created = {}, .deleted = std::move(report.deleted)};
+  }
+
+  StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) override {
+    if (request.names.empty()) return InvalidArgumentError("no snapshots given for removal");
+    DeleteReport report = holdfast::DeleteSnapshots(PlaceOf(request), request.names);
+    LookAtSnapshots();
+    RETURN_IF_ERROR(AfterSome("deleted", report.deleted, report.status));
+    return SnapshotResult{.created = {}, .deleted = std::move(report.deleted)};
+  }
+
+  StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) override {
+    return holdfast::ListSnapshots(PlaceOf(request));
+  }
+
+ private:
+  // --- start ---
+
+  StatusOr<std::string> NodeName() {
+    if (!options_.with_node_id) return options_.node_name;
+    auto id = ReadFile(fs_, layout_.node_id(), kSmallFileMax);
+    if (absl::IsNotFound(id.status())) {
+      id = context_.random.Hex(4);
+      RETURN_IF_ERROR(WriteFileAtomically(fs_, layout_.node_id(), *id, 0600));
+    }
+    RETURN_IF_ERROR(id.status());
+    return options_.node_name + "-" + std::string(Trim(*id));
+  }
+
+  // The password that is in force stays empty if there is none yet.
+  Status ReadTokens() {
+    Secret given = options_.token, agent = options_.agent_token;
+    if (!options_.token_file.empty()) {
+      ASSIGN_OR_RETURN(given, WaitForTokenFile(fs_, context_.clock, options_.token_file, context_.stop));
+    }
+    if (!options_.agent_token_file.empty()) {
+      ASSIGN_OR_RETURN(agent, WaitForTokenFile(fs_, context_.clock, options_.agent_token_file, context_.stop));
+    }
+    ASSIGN_OR_RETURN(files_.tokens.password, ServerPassword(fs_, layout_, given));
+    if (!agent.empty()) {
+      ASSIGN_OR_RETURN(const ServerToken token, ParseServerToken(agent.reveal()), "agent token");
+      files_.tokens.agent_password = token.password;
+    }
+    files_.tokens.distribution = context_.distribution.name;
+    files_.certificates = {.distribution = std::string(context_.distribution.name), .sans = options_.sans, .now = context_.clock.Now()};
+    if (node_name_ != options_.node_name) files_.certificates.sans.push_back(node_name_);
+    return OkStatus();
+  }
+
+  Status CheckPorts() {
+    RETURN_IF_ERROR(CheckPortFree(options_.bind_address, options_.supervisor_port), "supervisor");
+    for (const std::string& address : {std::string("127.0.0.1"), options_.node_address}) {
+      for (int port : {options_.etcd_client_port, options_.etcd_peer_port}) {
+        RETURN_IF_ERROR(CheckPortFree(address, port), "etcd");
+      }
+    }
+    for (int port : {options_.etcd_metrics_port, options_.etcd_client_http_port}) {
+      RETURN_IF_ERROR(CheckPortFree("127.0.0.1", port), "etcd");
+    }
+    return OkStatus();
+  }
+
+  etcd::RunOptions EtcdOptions(const std::string& member_name) const {
+    return {.binary = binary_,
+            .config = {.name = member_name,
+                       .data_dir = layout_.etcd(),
+                       .node_address = options_.node_address,
+                       .ports = {.client = options_.etcd_client_port,
+                                 .peer = options_.etcd_peer_port,
+                                 .metrics = options_.etcd_metrics_port,
+                                 .client_http = options_.etcd_client_http_port},
+                       .tls_dir = layout_.etcd_tls(),
+                       .expose_metrics = options_.etcd_expose_metrics,
+                       .auto_compaction_retention = options_.etcd_auto_compaction_retention,
+                       .extra_args = options_.etcd_args},
+            .config_path = layout_.etcd_config()};
+  }
+
+  // --- cluster-reset ---
+
+  Status Reset() {
+    const ResetRequest request{.layout = layout_,
+                               .node_name = node_name_,
+                               .etcd_key_prefix = std::string(context_.distribution.etcd_key_prefix),
+                               .files = files_,
+                               .etcd = EtcdOptions(""),
+                               .restore_path = options_.restore_path,
+                               .working_directory = context_.working_directory,
+                               .snapshot_directory = options_.snapshots.directory,
+                               .bump_revision = options_.bump_revision,
+                               .mark_compacted = options_.mark_compacted,
+                               .on_progress = context_.on_progress,
+                               .stop = context_.stop};
+    RETURN_IF_ERROR(ResetCluster(fs_, context_.clock, context_.random, request));
+    LogInfo("{}", kResetDone);
+    return OkStatus();
+  }
+
+  // --- serving ---
+
+  Status Serve() {
+    ServiceNotifier notifier;
+    RETURN_IF_ERROR(PrepareData());
+    ASSIGN_OR_RETURN(const std::string member_name, MemberName());
+    std::stop_source give_up;
+    keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, EtcdOptions(member_name), [give_up]() mutable { give_up.request_stop(); });
+    // After the keeper, which its handlers use.
+    ASSIGN_OR_RETURN(const auto listener, StartListener());
+    Status status = BecomeReady(notifier);
+    if (status.ok()) status = RunJobs(notifier, give_up.get_token());
+    stopping_ = true;
+    notifier.Send("STOPPING=1");
+    if (absl::IsCancelled(status)) status = OkStatus();  // asked to stop while starting
+    LogInfo("Stopping etcd");
+    // The listener goes first, in the destructor of `listener`; then etcd, with the keeper.
+    return status;
+  }
+
+  // The data directory in order, and the files that etcd needs.
+  Status PrepareData() {
+    ASSIGN_OR_RETURN(interrupted_, RecoverSwap(fs_, layout_.db(), /*starting_empty_is_fine=*/false));
+    Secret& password = files_.tokens.password;
+    ASSIGN_OR_RETURN(const bool has_data, Exists(fs_, layout_.etcd_wal()));
+    auto stored = ReadStoredBootstrap(fs_, layout_, password);
+    if (absl::IsDataLoss(stored.status())) {
+      ASSIGN_OR_RETURN(const bool has_cas, HasCas(fs_, layout_));
+      if (!has_cas) return stored.status();
+      LogError("etcd's database is damaged; it is started all the same, but a snapshot should be restored: {}", MessageOf(stored.status()));
+      stored = std::optional<BootstrapData>();
+    }
+    RETURN_IF_ERROR(stored.status());
+    if (*stored && interrupted_) {
+      LogWarn("Finishing the interrupted restore of {}", interrupted_->snapshot);
+      RETURN_IF_ERROR(OverwriteBootstrapFiles(fs_, layout_, **stored, context_.clock.Now()).status());
+    } else if (*stored) {
+      ASSIGN_OR_RETURN(const auto written, ReconcileBootstrapFiles(fs_, layout_, **stored));
+      for (const std::string& path : written) LogInfo("{} was written from the datastore", path);
+    } else if (has_data) {
+      ASSIGN_OR_RETURN(const bool has_cas, HasCas(fs_, layout_));
+      if (!has_cas && !interrupted_) {
+        return FailedPreconditionError("no bootstrap data found in datastore - check server token value and verify datastore integrity");
+      }
+    }
+    if (password.empty()) {
+      password = NewPassword(context_.random);
+      LogInfo("A new token was made; it is in {}", layout_.token());
+    }
+    RETURN_IF_ERROR(MakeServerFiles(fs_, layout_, files_));
+    ASSIGN_OR_RETURN(passwd_, ReadPasswdFile(fs_, layout_));
+    return MakeDirectories(fs_, layout_.etcd(), 0700);
+  }
+
+  StatusOr<std::string> MemberName() {
+    auto name = ReadFile(fs_, layout_.etcd_name(), kSmallFileMax);
+    if (name.ok() && !Trim(*name).empty()) return std::string(Trim(*name));
+    if (!name.ok() && !absl::IsNotFound(name.status())) return name.status();
+    return WriteNewMemberName(fs_, layout_.etcd_name(), node_name_, context_.random);
+  }
+
+  StatusOr<std::unique_ptr<HttpServer>> StartListener() {
+    ASSIGN_OR_RETURN(const KeyPair pair, ReadKeyPair(fs_, JoinPath(layout_.tls(), "supervisor")));
+    ASSIGN_OR_RETURN(auto listener, HttpServer::Start({.address = options_.bind_address,
+                                                       .port = options_.supervisor_port,
+                                                       .certificate_pem = pair.certificate_pem,
+                                                       .key_pem = pair.key_pem,
+                                                       .authenticate = [this](const std::string& user, const Secret& password) {
+                                                         return passwd_.RoleOf(user, password);
+                                                       },
+                                                       .routes = SupervisorRoutes(*this, context_.distribution.label_domain)}));
+    LogInfo("Supervisor listens on {}:{}", options_.bind_address, options_.supervisor_port);
+    return listener;
+  }
+
+  Status BecomeReady(const ServiceNotifier& notifier) {
+    notifier.Send("STATUS=waiting for etcd");
+    RETURN_IF_ERROR(keeper_->WaitHealthy(context_.stop));
+    RETURN_IF_ERROR(SaveBootstrap());
+    if (interrupted_) RETURN_IF_ERROR(FinishInterruptedRestore(fs_, layout_.db()));
+    if (const Status removed = fs_.RemoveFile(layout_.reset_flag()); removed.ok()) {
+      LogInfo("Cluster reset is complete, {} removed", layout_.reset_flag());
+    } else if (!absl::IsNotFound(removed)) {
+      return removed;
+    }
+    ready_ = true;
+    LogInfo("{} is up and running", context_.distribution.name);
+    notifier.Send("READY=1\nSTATUS=running");
+    return OkStatus();
+  }
+
+  // The bootstrap data in etcd are what is on disk, sealed with our token.
+  Status SaveBootstrap() {
+    ASSIGN_OR_RETURN(const auto client, keeper_->client());
+    ASSIGN_OR_RETURN(const BootstrapData on_disk, CollectBootstrapFiles(fs_, layout_));
+    const Secret& password = files_.tokens.password;
+    ASSIGN_OR_RETURN(const std::string sealed, Seal(EncodeBootstrap(on_disk), password, context_.random));
+    const Status created = client->Create(BootstrapKeyName(password), sealed);
+    if (created.ok()) LogInfo("Bootstrap data are saved in the datastore (token hash {})", TokenHash(password));
+    if (!absl::IsAlreadyExists(created)) return created;
+    ASSIGN_OR_RETURN(const auto records, client->GetPrefix(std::string(kBootstrapKeyPrefix)));
+    std::map<std::string, std::string> values;
+    for (const etcd::KeyRecord& record : records) values[record.key] = record.value;
+    ASSIGN_OR_RETURN(const auto stored, OpenBootstrap(values, password, "the datastore"));
+    if (stored && SameFiles(*stored, on_disk)) return OkStatus();
+    LogInfo("Bootstrap data in the datastore are brought up to date");
+    return client->Put(BootstrapKeyName(password), sealed);
+  }
+
+  // Files that we do not keep on disk may be in the datastore all the same (another distribution's).
+  static bool SameFiles(const BootstrapData& stored, const BootstrapData& on_disk) {
+    for (const auto& [key, file] : on_disk) {
+      const auto it = stored.find(key);
+      if (it == stored.end() || it->second.content != file.content) return false;
+    }
+    return true;
+  }
+
+  Status RunJobs(const ServiceNotifier& notifier, std::stop_token give_up) {
+    const Reconciler reconciler(context_.clock, context_.random, options_.snapshots.reconcile_interval, [this] { Reconcile(); });
+    std::optional<SnapshotSchedule> schedule;
+    if (options_.snapshots.schedule) {
+      schedule.emplace(context_.clock, context_.random, metrics_, *options_.snapshots.schedule, [this](std::stop_token stop) { TakeScheduled(stop); });
+    } else {
+      metrics_.SetNextRun(absl::InfiniteFuture());
+      LogInfo("Scheduled snapshots are disabled");
+    }
+    absl::Duration next_watchdog = context_.clock.Steady();
+    while (context_.clock.Sleep(kTick, context_.stop) && !give_up.stop_requested()) {
+      if (notifier.watchdog_interval() && context_.clock.Steady() >= next_watchdog) {
+        notifier.Send("WATCHDOG=1");
+        next_watchdog = context_.clock.Steady() + *notifier.watchdog_interval();
+      }
+    }
+    return keeper_->failure();
+  }
+
+  // --- snapshots ---
+
+  SnapshotPlace DefaultPlace() {
+    return {.fs = fs_,
+            .directory = options_.snapshots.directory,
+            .make_if_missing = options_.snapshots.is_default_directory,
+            .node = node_name_};
+  }
+
+  SnapshotPlace PlaceOf(const SnapshotRequest& request) {
+    SnapshotPlace place = DefaultPlace();
+    if (request.directory && *request.directory != place.directory) {
+      place.directory = *request.directory;
+      place.make_if_missing = false;
+    }
+    return place;
+  }
+
+  StatusOr<Compression> CompressionOf(const SnapshotRequest& request) const {
+    if (request.compression) {
+      const auto compression = ParseCompression(*request.compression);
+      if (!compression) return InvalidArgumentError("compression \"{}\" is not one of none, zip, zstd", *request.compression);
+      return *compression;
+    }
+    const Compression ours = options_.snapshots.compression;
+    if (!request.compress) return ours;
+    if (!*request.compress) return Compression::kNone;
+    return ours == Compression::kNone ? Compression::kZip : ours;
+  }
+
+  StatusOr<CapturedSnapshot> Save(const SnapshotPlace& place, const std::string& base, Compression compression, std::stop_token stop,
+                                  std::function<void(std::uint64_t, std::uint64_t)> on_progress) {
+    const absl::Duration start = context_.clock.Steady();
+    auto saved = [&]() -> StatusOr<CapturedSnapshot> {
+      ASSIGN_OR_RETURN(const auto client, keeper_->client());
+      return holdfast::SaveSnapshot(place, *client, context_.clock, one_save_,
+                                    {.base = base,
+                                     .compression = compression,
+                                     .token_hash = TokenHash(files_.tokens.password),
+                                     .stop = stop,
+                                     .on_progress = std::move(on_progress)});
+    }();
+    // A refused second save is no failed snapshot: the first one goes on.
+    if (!absl::IsAborted(saved.status())) metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
+    if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
+    LookAtSnapshots();
+    return saved;
+  }
+
+  void TakeScheduled(std::stop_token stop) {
+    const SnapshotPlace place = DefaultPlace();
+    const auto saved = Save(place, options_.snapshots.base, options_.snapshots.compression, stop, {});
+    if (!saved.ok()) {
+      LogError("Failed to take scheduled snapshot: {}", MessageOf(saved.status()));
+      return;
+    }
+    const PruneReport report = holdfast::PruneSnapshots(place, options_.snapshots.base, options_.snapshots.retention);
+    metrics_.OnRetention(report.status);
+    if (!report.status.ok()) LogError("Failed to remove old snapshots: {}", MessageOf(report.status));
+    LookAtSnapshots();
+  }
+
+  void Reconcile() {
+    const absl::Duration start = context_.clock.Steady();
+    Status status;
+    if (const std::unique_lock lock(one_save_, std::try_to_lock); lock.owns_lock()) status = CleanSnapshotPlace(DefaultPlace());
+    if (status.ok()) status = LookAtSnapshots();
+    if (!status.ok()) LogError("Failed to look at the snapshots: {}", MessageOf(status));
+    metrics_.OnReconcile(status, context_.clock.Steady() - start);
+  }
+
+  // Brings the gauges up to date.
+  Status LookAtSnapshots() {
+    ASSIGN_OR_RETURN(const auto records, holdfast::ListSnapshots(DefaultPlace()));
+    absl::Time newest = absl::InfinitePast();
+    std::uint64_t bytes = 0;
+    for (const SnapshotRecord& record : records) {
+      if (record.metadata.empty()) continue;  // foreign, or not proven
+      newest = record.created_at;  // oldest first
+      bytes = record.bytes;
+    }
+    metrics_.SetSnapshots(records.size(), newest, bytes);
+    return OkStatus();
+  }
+
+  // An error after part of the work was done says what was done.
+  static Status AfterSome(std::string_view what, const std::vector<std::string>& done, const Status& status) {
+    if (status.ok() || done.empty()) return status;
+    return Annotate(status, fmt::format("{} {}, then", what, Join(done, ", ")));
+  }
+
+  const ServerOptions& options_;
+  const ServerContext& context_;
+  FileSystem& fs_;
+  const DataLayout layout_;
+  Metrics metrics_;
+  std::string node_name_, binary_;
+  ServerFilesOptions files_;
+  PasswdFile passwd_;
+  std::optional<InterruptedRestore> interrupted_;
+  Mutex one_save_;
+  std::atomic<bool> ready_ = false, stopping_ = false;
+  std::unique_ptr<EtcdKeeper> keeper_;
+};
+
+}  // namespace
+
+Status RunServer(const ServerOptions& options, const ServerContext& context) { return Server(options, context).Run(); }
+
+}  // namespace holdfast

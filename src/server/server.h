@@ -1,0 +1,30 @@
+// `holdfast server`: everything that lives as long as the process. docs/threads.md lists its threads.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/distribution.h"
+#include "base/random.h"
+#include "config/server_options.h"
+#include "os/file_system.h"
+
+namespace holdfast {
+
+struct ServerContext {
+  FileSystem& fs;
+  Clock& clock;
+  Random& random;
+  const Distribution& distribution;
+  std::string working_directory;
+  std::stop_token stop;  // ends the server, in order
+  // Progress of a restore; may be empty.
+  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+};
+
+// Runs a server until it is stopped (OK) or cannot go on. With cluster_reset set it resets and returns.
+// kAborted: another server runs on the data directory. kUnauthenticated: the token is not the cluster's.
+Status RunServer(const ServerOptions& options, const ServerContext& context);
+
+}  // namespace holdfast

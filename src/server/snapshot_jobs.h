@@ -1,0 +1,41 @@
+// What the server does about snapshots by itself: the schedule, and looking at what is there (reconcile).
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "api/metrics.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "config/server_options.h"
+
+namespace holdfast {
+
+// Calls `take` at each time of the schedule, one after the other. A run that is late because the one before took long
+// is left out. Each run is delayed by up to 5 seconds, as RKE2 does.
+class SnapshotSchedule {
+ public:
+  // All must outlive this.
+  SnapshotSchedule(Clock& clock, Random& random, Metrics& metrics, CronSchedule schedule, std::function<void(std::stop_token)> take);
+
+ private:
+  void Run(std::stop_token stop);
+
+  Clock& clock_;
+  Random& random_;
+  Metrics& metrics_;
+  const CronSchedule schedule_;
+  const std::function<void(std::stop_token)> take_;
+  std::jthread thread_;
+};
+
+// Calls `work` at once and then after each interval, lengthened by up to 5 %.
+class Reconciler {
+ public:
+  Reconciler(Clock& clock, Random& random, absl::Duration interval, std::function<void()> work);
+
+ private:
+  std::jthread thread_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,88 @@
+#include "verify/verify_snapshot.h"
+
+#include <unistd.h>
+
+#include <optional>
+#include <thread>
+
+#include "base/path.h"
+#include "store/file_sink.h"
+#include "stream/decompress.h"
+#include "stream/pump.h"
+#include "stream/trailing_digest.h"
+
+namespace holdfast {
+namespace {
+
+// A file that is gone when this is.
+class ScratchFile {
+ public:
+  static StatusOr<ScratchFile> Make(FileSystem& fs, const std::string& directory) {
+    for (int i = 0;; ++i) {
+      std::string path = JoinPath(directory, fmt::format(".holdfast-{}-{}.part", ::getpid(), i));
+      auto file = fs.Create(path, 0600);
+      if (absl::IsAlreadyExists(file.status())) continue;
+      if (!file.ok()) return file.status();
+      // Without a name already: whatever happens, nothing stays behind.
+      RETURN_IF_ERROR(fs.RemoveFile(path));
+      return ScratchFile(*std::move(file));
+    }
+  }
+  File& file() { return *file_; }
+
+ private:
+  explicit ScratchFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  std::unique_ptr<File> file_;
+};
+
+StatusOr<mvcc::Inspection> InspectFile(const RandomAccess& file, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const bbolt::Database database, bbolt::Database::Open(file));
+  return mvcc::Inspect(database, {.stop = std::move(stop)});
+}
+
+}  // namespace
+
+StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path, const VerifyOptions& options) {
+  ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));
+  VerifiedSnapshot out;
+  ASSIGN_OR_RETURN(out.file_bytes, file->Size());
+  if (out.file_bytes == 0) return DataLossError("{} is empty", path);
+  ASSIGN_OR_RETURN(const auto source, OpenDecompressed(*file));
+  out.compression = source->compression();
+  const std::uint64_t total = source->size().value_or(0);
+
+  std::optional<ScratchFile> scratch;
+  std::optional<FileSink> unpacked;
+  TrailingDigest digest;
+  std::vector<Sink*> sinks = {&digest};
+  StatusOr<mvcc::Inspection> found = CancelledError("not done");
+  std::jthread walk;
+  if (out.compression == Compression::kNone) {
+    // A plain file is walked where it lies, while its digest is computed.
+    walk = std::jthread([&](std::stop_token own) { found = InspectFile(*file, own); });
+  } else {
+    ASSIGN_OR_RETURN(ScratchFile made, ScratchFile::Make(fs, options.scratch_directory), "unpack {}", path);
+    scratch.emplace(std::move(made));
+    unpacked.emplace(scratch->file(), FileSink::Kind::kScratch);
+    sinks.push_back(&*unpacked);
+  }
+  out.has_digest = total == 0 || SizeHasDigest(total);
+  if (!out.has_digest) sinks.erase(sinks.begin());
+  PumpOptions pump{.stop = options.stop, .on_progress = {}};
+  if (options.on_progress) pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
+  if (!sinks.empty()) {
+    const Status pumped = Pump(*source, sinks, pump).status();
+    if (!pumped.ok() && walk.joinable()) walk.request_stop();
+    RETURN_IF_ERROR(pumped, "{}", path);
+  }
+  if (out.has_digest) out.sha256 = HexOf(digest.digest());
+  if (walk.joinable()) {
+    walk.join();
+  } else {
+    found = InspectFile(scratch->file(), options.stop);
+  }
+  ASSIGN_OR_RETURN(out.found, std::move(found));
+  return out;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,32 @@
+// Is a snapshot file good, and what is in it? Recomputes its digest and walks its whole structure, both at once.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "formats/mvcc/inspect.h"
+#include "os/file_system.h"
+#include "stream/compression.h"
+
+namespace holdfast {
+
+struct VerifiedSnapshot {
+  Compression compression = Compression::kNone;
+  std::uint64_t file_bytes = 0;
+  bool has_digest = false;  // a copy of a database file has none: then only the structure was checked
+  std::string sha256;       // hex, of the database
+  mvcc::Inspection found;
+};
+
+struct VerifyOptions {
+  // A compressed file is unpacked here for the walk (a file that is removed again). Needs the space of the database.
+  std::string scratch_directory;
+  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  std::stop_token stop;
+};
+
+// kDataLoss says what is broken and where.
+StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path, const VerifyOptions& options);
+
+}  // namespace holdfast

@@ -1,0 +1,145 @@
+#include "wire/http_client.h"
+
+#include <curl/curl.h>
+
+#include <mutex>
+
+#include "base/bytes.h"
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+void InitCurlOnce() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+struct Transfer {
+  const HttpRequest& request;
+  CURL* handle;
+  HttpResponse response;
+  Status body_status;
+};
+
+long ResponseCode(CURL* handle) {
+  long code = 0;
+  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &code);
+  return code;
+}
+
+// libcurl's write callback: anything but the size given ends the transfer.
+std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::string_view piece(data, size * count);
+  const long code = ResponseCode(transfer.handle);
+  if (transfer.request.on_body && code >= 200 && code < 300) {
+    transfer.body_status = transfer.request.on_body(piece);
+    return transfer.body_status.ok() ? piece.size() : 0;
+  }
+  if (transfer.response.body.size() + piece.size() > transfer.request.body_bytes_max) {
+    transfer.body_status = ResourceExhaustedError("the answer is longer than {} bytes", transfer.request.body_bytes_max);
+    return 0;
+  }
+  transfer.response.body.append(piece);
+  return piece.size();
+}
+
+Status FromCurl(CURLcode code, const char* detail, const HttpRequest& request) {
+  const std::string text = detail[0] != 0 ? detail : curl_easy_strerror(code);
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return DeadlineExceededError("{}: no answer: {}", request.url, text);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+      return UnauthenticatedError("{}: {}", request.url, text);
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return InvalidArgumentError("{}: {}", request.url, text);
+    default:
+      return UnavailableError("{}: {}", request.url, text);
+  }
+}
+
+class CurlClient final : public HttpClient {
+ public:
+  CurlClient() {
+    InitCurlOnce();
+    handle_ = curl_easy_init();
+    CHECK(handle_ != nullptr);
+  }
+  ~CurlClient() override { curl_easy_cleanup(handle_); }
+  CurlClient(const CurlClient&) = delete;
+  CurlClient& operator=(const CurlClient&) = delete;
+
+  StatusOr<HttpResponse> Do(const HttpRequest& request) override {
+    curl_easy_reset(handle_);
+    struct Lists {
+      curl_slist* headers = nullptr;
+      ~Lists() { curl_slist_free_all(headers); }
+    } lists;
+    for (const std::string& header : request.headers) lists.headers = curl_slist_append(lists.headers, header.c_str());
+    // A 100-continue would only cost a round trip.
+    lists.headers = curl_slist_append(lists.headers, "Expect:");
+    char detail[CURL_ERROR_SIZE] = "";
+    Transfer transfer{.request = request, .handle = handle_};
+
+    Set(CURLOPT_NOSIGNAL, 1L);
+    Set(CURLOPT_ERRORBUFFER, detail);
+    Set(CURLOPT_URL, request.url.c_str());
+    Set(CURLOPT_PROTOCOLS_STR, "https,http");
+    Set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    Set(CURLOPT_HTTPHEADER, lists.headers);
+    Set(CURLOPT_USERAGENT, "holdfast");
+    if (request.method == "POST" || !request.body.empty()) {
+      Set(CURLOPT_POSTFIELDS, request.body.c_str());
+      Set(CURLOPT_POSTFIELDSIZE_LARGE, CheckedCast<curl_off_t>(request.body.size()));
+    }
+    if (!request.user.empty()) {
+      Set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+      Set(CURLOPT_USERNAME, request.user.c_str());
+      Set(CURLOPT_PASSWORD, request.password.reveal().c_str());
+    }
+    SetTls(request);
+    Set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request.connect_timeout)));
+    // Below one byte a second over that time is a stall. A total limit would cut off what is only long.
+    Set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    Set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(absl::ToInt64Seconds(request.stall_timeout))));
+    Set(CURLOPT_WRITEFUNCTION, &OnBody);
+    Set(CURLOPT_WRITEDATA, &transfer);
+
+    const CURLcode code = curl_easy_perform(handle_);
+    RETURN_IF_ERROR(transfer.body_status);
+    if (code != CURLE_OK) return FromCurl(code, detail, request);
+    transfer.response.code = static_cast<int>(ResponseCode(handle_));
+    const char* type = nullptr;
+    curl_easy_getinfo(handle_, CURLINFO_CONTENT_TYPE, &type);
+    if (type != nullptr) transfer.response.content_type = type;
+    return std::move(transfer.response);
+  }
+
+ private:
+  template <typename T>
+  void Set(CURLoption option, T value) {
+    CHECK(curl_easy_setopt(handle_, option, value) == CURLE_OK);
+  }
+
+  void SetTls(const HttpRequest& request) {
+    if (request.skip_verify) {
+      Set(CURLOPT_SSL_VERIFYPEER, 0L);
+      Set(CURLOPT_SSL_VERIFYHOST, 0L);
+      return;
+    }
+    if (request.ca_pem.empty()) return;
+    curl_blob ca{.data = const_cast<char*>(request.ca_pem.data()), .len = request.ca_pem.size(), .flags = CURL_BLOB_COPY};
+    Set(CURLOPT_CAINFO_BLOB, &ca);
+  }
+
+  CURL* handle_;
+};
+
+}  // namespace
+
+std::unique_ptr<HttpClient> MakeHttpClient() { return std::make_unique<CurlClient>(); }
+
+}  // namespace holdfast
