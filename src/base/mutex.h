@@ -4,11 +4,14 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "absl/base/thread_annotations.h"
+
 #if defined(__clang__)
 #define HOLDFAST_THREAD(x) __attribute__((x))
 #else
 #define HOLDFAST_THREAD(x)
 #endif
+#undef GUARDED_BY  // abseil's headers bring one of their own
 #define GUARDED_BY(x) HOLDFAST_THREAD(guarded_by(x))
 #define REQUIRES(...) HOLDFAST_THREAD(requires_capability(__VA_ARGS__))
 
