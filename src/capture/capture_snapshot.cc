@@ -47,11 +47,11 @@ std::unique_ptr<Sink> MakeCompressor(const CaptureOptions& options, const NamedO
       return nullptr;
     case Compression::kZip:
       return std::make_unique<ZipSink>(*target.object,
-                                       ZipEntry{.name = std::string(WithoutCompressionSuffix(target.name)),
-                                                .modified_at = target.created_at,
-                                                .uncompressed_size_max = bytes_total});
+                                       ZipSinkOptions{.entry_name = std::string(WithoutCompressionSuffix(target.name)),
+                                                      .modified_at = target.created_at,
+                                                      .uncompressed_size_max = bytes_total});
     case Compression::kZstd:
-      return std::make_unique<ZstdSink>(*target.object, ZstdOptions{.content_size = bytes_total});
+      return std::make_unique<ZstdSink>(*target.object, ZstdSinkOptions{.content_size = bytes_total});
   }
   return nullptr;
 }
