@@ -90,7 +90,9 @@ PruneReport PruneSnapshots(const SnapshotPlace& place, const std::string& base, 
     return report;
   }
   const RetentionRule rule{.base = base, .node = place.node, .keep = keep};
-  for (const CatalogEntry& entry : *entries) report.considered += BelongsTo(entry, rule) ? 1 : 0;
+  for (const CatalogEntry& entry : *entries) {
+    if (BelongsTo(entry, rule)) ++report.considered;
+  }
   for (const std::string& name : SelectForRemoval(*entries, rule)) {
     report.status = store.Remove(name);
     // Somebody else may have removed it in between.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -70,6 +71,10 @@ StatusOr<DirectorySwap> DirectorySwap::Begin(FileSystem& fs, const std::string& 
   RETURN_IF_ERROR(swap.WriteMarker(swap.staging(), /*complete=*/false));
   return swap;
 }
+
+DirectorySwap::DirectorySwap(DirectorySwap&& other) noexcept
+    : fs_(other.fs_), db_dir_(std::move(other.db_dir_)), new_name_(std::move(other.new_name_)), old_name_(std::move(other.old_name_)),
+      snapshot_(std::move(other.snapshot_)), had_old_(other.had_old_), state_(std::exchange(other.state_, State::kNone)) {}
 
 DirectorySwap::~DirectorySwap() {
   // best effort: the next start removes an unfinished build
@@ -176,7 +181,9 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
     if (!has_live && !starting_empty_is_fine) continue;
     ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
     ASSIGN_OR_RETURN(const auto content, fs.List(path));
-    if (!own && !content.empty()) {
+    // A build begins with its marker: before that there is nothing, or the marker half-written.
+    const bool barely_begun = content.empty() || (content.size() == 1 && content[0].name.starts_with(kMarkerName));
+    if (!own && !barely_begun) {
       LogWarn("{} is not known to be the leftover of a restore; it is left alone", path);
       continue;
     }

@@ -32,7 +32,7 @@ class DirectorySwap {
   // `snapshot` is only remembered, for messages.
   static StatusOr<DirectorySwap> Begin(FileSystem& fs, const std::string& db_dir, absl::Time now, const std::string& snapshot);
 
-  DirectorySwap(DirectorySwap&&) = default;
+  DirectorySwap(DirectorySwap&& other) noexcept;
   DirectorySwap& operator=(DirectorySwap&&) = delete;
   // Removes the new directory unless it was swapped in.
   ~DirectorySwap();

@@ -18,6 +18,7 @@
 #include "ops/reset.h"
 #include "ops/server_files.h"
 #include "ops/snapshots.h"
+#include "os/atomic_file.h"
 #include "os/host.h"
 #include "os/service_notify.h"
 #include "restore/swap_dir.h"
@@ -96,7 +97,7 @@ class Server final : public ApiBackend {
     const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
     PruneReport report = holdfast::PruneSnapshots(PlaceOf(request), base, request.retention.value_or(options_.snapshots.retention));
     metrics_.OnRetention(report.status);
-    LookAtSnapshots();
+    UpdateGauges();
     RETURN_IF_ERROR(AfterSome("pruned", report.deleted, report.status));
     return SnapshotResult{.created = {}, .deleted = std::move(report.deleted)};
   }
@@ -104,7 +105,7 @@ class Server final : public ApiBackend {
   StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) override {
     if (request.names.empty()) return InvalidArgumentError("no snapshots given for removal");
     DeleteReport report = holdfast::DeleteSnapshots(PlaceOf(request), request.names);
-    LookAtSnapshots();
+    UpdateGauges();
     RETURN_IF_ERROR(AfterSome("deleted", report.deleted, report.status));
     return SnapshotResult{.created = {}, .deleted = std::move(report.deleted)};
   }
@@ -378,7 +379,7 @@ class Server final : public ApiBackend {
     // A refused second save is no failed snapshot: the first one goes on.
     if (!absl::IsAborted(saved.status())) metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
     if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
-    LookAtSnapshots();
+    UpdateGauges();
     return saved;
   }
 
@@ -392,7 +393,7 @@ class Server final : public ApiBackend {
     const PruneReport report = holdfast::PruneSnapshots(place, options_.snapshots.base, options_.snapshots.retention);
     metrics_.OnRetention(report.status);
     if (!report.status.ok()) LogError("Failed to remove old snapshots: {}", MessageOf(report.status));
-    LookAtSnapshots();
+    UpdateGauges();
   }
 
   void Reconcile() {
@@ -404,7 +405,11 @@ class Server final : public ApiBackend {
     metrics_.OnReconcile(status, context_.clock.Steady() - start);
   }
 
-  // Brings the gauges up to date.
+  void UpdateGauges() {
+    if (const Status looked = LookAtSnapshots(); !looked.ok()) LogError("Failed to look at the snapshots: {}", MessageOf(looked));
+  }
+
+  // Brings the gauges up to date with what is there.
   Status LookAtSnapshots() {
     ASSIGN_OR_RETURN(const auto records, holdfast::ListSnapshots(DefaultPlace()));
     absl::Time newest = absl::InfinitePast();

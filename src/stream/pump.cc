@@ -102,7 +102,7 @@ class Ring {
   };
 
   Slot& SlotOf(std::uint64_t block) { return slots_[block % kPumpBlocksMax]; }
-  std::uint64_t SlowestSink() const REQUIRES(mutex_) {
+  std::uint64_t SlowestSink() const HF_REQUIRES(mutex_) {
     return released_.empty() ? published_ : *std::min_element(released_.begin(), released_.end());
   }
 
