@@ -325,10 +325,9 @@ StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
   }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
-  // While etcd starts, try again soon.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // An etcd that starts accepts connections and answers them once it has a leader, up to ten seconds later. The "minimum
+  // back-off" is what bounds a handshake.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 30'000);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   auto channel = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
   if (channel == nullptr) return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "etcd/health.h"
 #include "os/atomic_file.h"
+#include "os/host.h"
 
 namespace holdfast::etcd {
 namespace {
@@ -29,7 +30,7 @@ StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(FileSystem& fs, Cl
   RETURN_IF_ERROR(WriteFileAtomically(fs, options.config_path, config, 0600));
   ASSIGN_OR_RETURN(auto client, ConnectTo(fs, options.config));
   ASSIGN_OR_RETURN(auto process, ServerProcess::Start(options.binary, options.config_path), "start etcd");
-  return std::unique_ptr<RunningServer>(new RunningServer(clock, std::move(client), std::move(process)));
+  return std::unique_ptr<RunningServer>(new RunningServer(clock, options.config.ports.client, std::move(client), std::move(process)));
 }
 
 Status RunningServer::Ended(const ExitReason& reason) const {
@@ -37,11 +38,17 @@ Status RunningServer::Ended(const ExitReason& reason) const {
   return FailedPreconditionError("etcd ended with {}{}{}", reason.Describe(), last_words.empty() ? "" : ": ", last_words);
 }
 
+Status RunningServer::Health() {
+  // gRPC waits for seconds after an attempt that failed, so it is not asked before somebody listens.
+  if (CheckPortFree("127.0.0.1", client_port_).ok()) return UnavailableError("etcd does not listen on port {} yet", client_port_);
+  return CheckHealthAndCure(*client_);
+}
+
 Status RunningServer::WaitHealthy(absl::Duration timeout, std::stop_token stop) {
   const Deadline deadline(clock_, timeout);
   absl::Duration next_report = clock_.Steady() + kReportInterval;
   while (true) {
-    const Status health = CheckHealthAndCure(*client_);
+    const Status health = Health();
     if (health.ok()) return health;
     if (const auto reason = process_->child().Wait(kPollInterval, stop)) return Ended(*reason);
     if (stop.stop_requested()) return CancelledError("stopped while waiting for etcd");

@@ -36,11 +36,13 @@ class RunningServer {
   void Stop();
 
  private:
-  RunningServer(Clock& clock, std::shared_ptr<Client> client, std::unique_ptr<ServerProcess> process)
-      : clock_(clock), client_(std::move(client)), process_(std::move(process)) {}
+  RunningServer(Clock& clock, int client_port, std::shared_ptr<Client> client, std::unique_ptr<ServerProcess> process)
+      : clock_(clock), client_port_(client_port), client_(std::move(client)), process_(std::move(process)) {}
+  Status Health();
   Status Ended(const ExitReason& reason) const;
 
   Clock& clock_;
+  const int client_port_;
   std::shared_ptr<Client> client_;
   std::unique_ptr<ServerProcess> process_;
 };

@@ -41,7 +41,7 @@ std::string HostPort(const std::string& address, int port) {
 
 std::string Urls(std::string_view scheme, const ServerConfig& config, int port, bool with_node) {
   std::string out = fmt::format("{}://{}", scheme, HostPort("127.0.0.1", port));
-  if (with_node && !config.loopback_only && config.node_address != "127.0.0.1") {
+  if (with_node && !config.for_reset && config.node_address != "127.0.0.1") {
     out += fmt::format(",{}://{}", scheme, HostPort(config.node_address, port));
   }
   return out;
@@ -120,7 +120,7 @@ StatusOr<std::string> EncodeServerConfig(const ServerConfig& config) {
   o["name"] = config.name;
   o["data-dir"] = config.data_dir;
   o["listen-client-urls"] = Urls("https", config, config.ports.client, true);
-  o["advertise-client-urls"] = "https://" + HostPort(config.loopback_only ? "127.0.0.1" : config.node_address, config.ports.client);
+  o["advertise-client-urls"] = "https://" + HostPort(config.for_reset ? "127.0.0.1" : config.node_address, config.ports.client);
   o["listen-peer-urls"] = Urls("https", config, config.ports.peer, true);
   o["initial-advertise-peer-urls"] = config.PeerUrl();
   o["initial-cluster"] = config.name + "=" + config.PeerUrl();
@@ -130,8 +130,8 @@ StatusOr<std::string> EncodeServerConfig(const ServerConfig& config) {
   // From 3.5 on, gRPC has the client port for itself: a snapshot streams 10 to 15 % faster then.
   o["listen-client-http-urls"] = Urls("https", config, config.ports.client_http, false);
   if (config.force_new_cluster) o["force-new-cluster"] = true;
-  o["heartbeat-interval"] = 500;
-  o["election-timeout"] = 5000;
+  o["heartbeat-interval"] = config.for_reset ? 50 : 500;
+  o["election-timeout"] = config.for_reset ? 500 : 5000;
   o["snapshot-count"] = 10000;
   o["experimental-bootstrap-defrag-threshold-megabytes"] = 100;
   o["experimental-initial-corrupt-check"] = true;

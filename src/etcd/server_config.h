@@ -22,8 +22,9 @@ struct ServerConfig {
   Ports ports;
   std::string tls_dir;  // holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}
   bool expose_metrics = false;
-  // Reset: loopback only, and every other member is forgotten at start.
-  bool loopback_only = false;
+  // For the short life of a reset: it listens on loopback only, and elects itself at once, as it has no peers.
+  bool for_reset = false;
+  // Every other member is forgotten at start.
   bool force_new_cluster = false;
   absl::Duration auto_compaction_retention = absl::Hours(1);  // zero: off
   std::vector<std::string> extra_args;  // "key=value" as of --etcd-arg

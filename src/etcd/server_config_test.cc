@@ -30,7 +30,7 @@ TEST(ServerConfig, HasRke2sKeysSorted) {
 
 TEST(ServerConfig, AResetListensOnLoopbackOnly) {
   ServerConfig config = Sample();
-  config.loopback_only = config.force_new_cluster = true;
+  config.for_reset = config.force_new_cluster = true;
   const std::string text = EncodeServerConfig(config).value();
   EXPECT_TRUE(HasLine(text, "listen-client-urls: https://127.0.0.1:2379"));
   EXPECT_TRUE(HasLine(text, "listen-peer-urls: https://127.0.0.1:2380"));

@@ -105,7 +105,7 @@ class Reset {
     }
     RETURN_IF_ERROR(EnsureCas(fs_, layout_, request_.files.certificates));
     RETURN_IF_ERROR(EnsureLeaves(fs_, layout_, request_.files.certificates));
-    etcd_.config.loopback_only = true;
+    etcd_.config.for_reset = true;
     ASSIGN_OR_RETURN(const auto server, etcd::RunningServer::Start(fs_, clock_, etcd_));
     LogInfo("Starting etcd for cluster membership reset");
     Status status = server->WaitHealthy(etcd::kStartTimeout, request_.stop);
