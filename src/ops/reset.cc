@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/distribution.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "identity/bootstrap_files.h"
@@ -123,8 +124,20 @@ class Reset {
     if (members.size() != 1) return FailedPreconditionError("etcd came up with {} members, expected only this one", members.size());
     const std::vector<std::string> peer_urls = {etcd_.config.PeerUrl()};
     if (members[0].peer_urls != peer_urls) RETURN_IF_ERROR(client.UpdateMember(members[0].id, peer_urls));
-    // What the apiservers of the former cluster were; RKE2 clears it too.
-    return client.Put(request_.etcd_key_prefix + "apiaddresses", "");
+    return ClearApiAddresses(client);
+  }
+
+  // Where a Kubernetes distribution has noted its apiservers, they are those of the former cluster: RKE2 empties the key
+  // too. Where there is no such key, nothing is written.
+  static Status ClearApiAddresses(etcd::Client& client) {
+    for (const Distribution& distribution : Distributions()) {
+      const std::string key = std::string(distribution.etcd_key_prefix) + "apiaddresses";
+      const auto present = client.Get(key);
+      if (absl::IsNotFound(present.status())) continue;
+      RETURN_IF_ERROR(present.status());
+      if (!present->value.empty()) RETURN_IF_ERROR(client.Put(key, ""));
+    }
+    return OkStatus();
   }
 
   // Old data and certificates come back; returns `cause` with what was done.

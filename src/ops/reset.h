@@ -22,7 +22,6 @@ namespace holdfast {
 struct ResetRequest {
   DataLayout layout;
   std::string node_name;
-  std::string etcd_key_prefix;   // the distribution's
   ServerFilesOptions files;      // tokens.password: empty if none is known
   etcd::RunOptions etcd;         // name and the switches of a reset are set here
 

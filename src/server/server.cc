@@ -182,7 +182,6 @@ class Server final : public ApiBackend {
   Status Reset() {
     const ResetRequest request{.layout = layout_,
                                .node_name = node_name_,
-                               .etcd_key_prefix = std::string(context_.distribution.etcd_key_prefix),
                                .files = files_,
                                .etcd = EtcdOptions(""),
                                .restore_path = options_.restore_path,
