@@ -1,5 +1,7 @@
 #include "restore/build_data_dir.h"
 
+#include <algorithm>
+#include <limits>
 #include <optional>
 #include <thread>
 
@@ -38,6 +40,15 @@ class MadeDirectories {
     paths_.push_back(path);
     return OkStatus();
   }
+  // The parents that are missing.
+  Status MakeParents(const std::string& path) {
+    const std::string parent = DirName(path);
+    ASSIGN_OR_RETURN(const bool exists, Exists(fs_, parent));
+    if (exists) return OkStatus();
+    RETURN_IF_ERROR(MakeParents(parent));
+    RETURN_IF_ERROR(Make(parent));
+    return fs_.SyncDirectory(DirName(parent));
+  }
   void Keep() { paths_.clear(); }
 
  private:
@@ -64,8 +75,8 @@ mvcc::InspectOptions ForRestore(std::stop_token stop) {
 class Inspecting {
  public:
   Inspecting(const RandomAccess& file, std::stop_token outer)
-      : forward_(std::move(outer), [this] { thread_.request_stop(); }),
-        thread_([this, &file](std::stop_token stop) { result_ = Run(file, std::move(stop)); }) {}
+      : thread_([this, &file](std::stop_token stop) { result_ = Run(file, std::move(stop)); }),
+        forward_(std::move(outer), [this] { thread_.request_stop(); }) {}
 
   StatusOr<mvcc::Inspection> Take() {
     thread_.join();
@@ -79,8 +90,8 @@ class Inspecting {
   }
 
   StatusOr<mvcc::Inspection> result_ = CancelledError("not done");
-  std::stop_callback<std::function<void()>> forward_;
   std::jthread thread_;
+  std::stop_callback<std::function<void()>> forward_;  // last: it may be called at once, and needs the thread
 };
 
 // Streams the snapshot into `database`, checking its digest on the way, and returns what is in it.
@@ -126,7 +137,11 @@ Status ApplyMembership(File& file, const mvcc::Inspection& found, const BuildOpt
   meta["term"] = BigEndian(1);
   meta["confState"] = membership.ConfStateJson();
   if (options.bump_revision > 0) {
-    const mvcc::Revision bumped{.main = found.revision + static_cast<std::int64_t>(options.bump_revision)};
+    // As etcd counts at its start: a compaction may be later than the last entry that it left.
+    const std::int64_t last = std::max({found.revision, found.compact_revision, found.scheduled_compact_revision});
+    const auto bump = static_cast<std::int64_t>(options.bump_revision);  // checked to be below 2^62
+    if (last > std::numeric_limits<std::int64_t>::max() - bump) return InvalidArgumentError("--bump-revision {} is too large for revision {}", bump, last);
+    const mvcc::Revision bumped{.main = last + bump};
     // An entry without key: invisible to clients, it only carries the revision.
     RETURN_IF_ERROR(patch.AppendToBucket("key", bumped.Encode(), ""));
     meta["scheduledCompactRev"] = bumped.Encode();
@@ -189,6 +204,7 @@ StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snap
   MadeDirectories made(fs);
   RETURN_IF_ERROR(made.Make(member));
   RETURN_IF_ERROR(made.Make(snap));
+  RETURN_IF_ERROR(made.MakeParents(wal));
   ASSIGN_OR_RETURN(const auto database, fs.Create(JoinPath(snap, "db"), kFileMode));
   ASSIGN_OR_RETURN(const mvcc::Inspection found, CopyAndVerify(snapshot, *database, options));
   if (options.approve) RETURN_IF_ERROR(options.approve(found));

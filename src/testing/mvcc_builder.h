@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/checksum.h"
 #include "formats/mvcc/revision.h"
 #include "formats/protobuf_wire.h"
 #include "testing/bbolt_builder.h"
@@ -34,5 +35,11 @@ class MvccBuilder {
              ProtobufWriter().Bytes(1, key).text());
   }
 };
+
+// A database with its digest behind it: as etcd streams it, and as `etcdctl snapshot save` stores it.
+inline std::string WithDigest(std::string image) {
+  const Sha256Digest digest = Sha256Of(BytesOf(image));
+  return image.append(TextOf(digest));
+}
 
 }  // namespace holdfast::testing
