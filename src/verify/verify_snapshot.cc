@@ -66,6 +66,7 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
     unpacked.emplace(scratch->file(), FileSink::Kind::kScratch);
     sinks.push_back(&*unpacked);
   }
+  const std::stop_callback stop_walk(options.stop, [&walk] { walk.request_stop(); });
   out.has_digest = total == 0 || SizeHasDigest(total);
   if (!out.has_digest) sinks.erase(sinks.begin());
   PumpOptions pump{.stop = options.stop, .on_progress = {}};
