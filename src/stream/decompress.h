@@ -25,8 +25,8 @@ class DecompressedSource : public Source {
   virtual std::optional<std::uint64_t> size() const = 0;
 };
 
-// `file` must outlive the result. Errors, here and from Read: kDataLoss if the file is broken or truncated,
-// kInvalidArgument if its layout is not one of these, and those of `file`. The end of the stream (Read gives 0) says that
+// `file` must outlive the result. Errors, here and from Read: kDataLoss if the file is broken or truncated, or its
+// layout is not one of these, and those of `file`. The end of the stream (Read gives 0) says that
 // all sizes and checksums are right; until then the bytes are unproven.
 StatusOr<std::unique_ptr<DecompressedSource>> OpenDecompressed(const RandomAccess& file);
 
@@ -34,12 +34,12 @@ StatusOr<std::unique_ptr<DecompressedSource>> OpenDecompressed(const RandomAcces
 inline constexpr std::string_view kUnexpectedContents =
     "unexpected compressed etcd snapshot contents";
 
-// kInvalidArgument, "unexpected ... contents: <path> <what was found>".
+// kDataLoss, "unexpected ... contents: <path> <what was found>".
 template <typename... Args>
 Status UnexpectedContentsError(const RandomAccess& file, fmt::format_string<Args...> found,
                                Args&&... args) {
-  return InvalidArgumentError("{}: {} {}", kUnexpectedContents, file.path(),
-                              fmt::format(found, std::forward<Args>(args)...));
+  return DataLossError("{}: {} {}", kUnexpectedContents, file.path(),
+                       fmt::format(found, std::forward<Args>(args)...));
 }
 
 }  // namespace holdfast

@@ -49,7 +49,7 @@ std::string Patched(std::string bytes, std::string_view signature, std::size_t o
 
 void ExpectLayoutError(const StatusOr<std::string>& result, std::string_view found) {
   EXPECT_EQ(MessageOf(result.status()), fmt::format("{}: /x/y {}", kUnexpectedContents, found));
-  EXPECT_EQ(result.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(result.status().code(), StatusCode::kDataLoss);
 }
 
 void ExpectBroken(const StatusOr<std::string>& result, std::string_view message) {
