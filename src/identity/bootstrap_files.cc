@@ -23,6 +23,7 @@ struct Difference {
   const BootstrapFile* stored = nullptr;
   bool missing = false;
   absl::Time modified_at;  // on disk
+  bool newer() const { return !missing && modified_at >= stored->modified_at + kNewerBy; }
 };
 StatusOr<std::map<std::string, Difference>> Differences(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored) {
   ASSIGN_OR_RETURN(const BootstrapData on_disk, CollectBootstrapFiles(fs, layout));
@@ -58,7 +59,8 @@ StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const
   ASSIGN_OR_RETURN(const auto differences, Differences(fs, layout, stored));
   std::vector<std::string> newer, times;
   for (const auto& [path, difference] : differences) {
-    if (difference.missing || difference.modified_at < difference.stored->modified_at + kNewerBy) continue;
+    if (!difference.newer()) continue;
+    if (path == layout.passwd()) continue;
     newer.push_back(path);
     times.push_back(fmt::format("{} is of {} on disk and of {} in the datastore", path, FormatRfc3339Utc(difference.modified_at),
                                 FormatRfc3339Utc(difference.stored->modified_at)));
@@ -70,6 +72,7 @@ StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const
   }
   std::vector<std::string> written;
   for (const auto& [path, difference] : differences) {
+    if (difference.newer()) continue;
     RETURN_IF_ERROR(WriteOne(fs, path, *difference.stored));
     written.push_back(path);
   }

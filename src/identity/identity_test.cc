@@ -104,6 +104,21 @@ TEST_F(IdentityTest, NewerFilesOnDiskNeedAPerson) {
   EXPECT_EQ(Read(ca_), "edited");
 }
 
+TEST_F(IdentityTest, ANewerPasswdFileStays) {
+  MakeAll();
+  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("a")}).ok());
+  const BootstrapData stored = CollectBootstrapFiles(fs_, layout_).value();
+  const absl::Time stored_at = stored.at("PasswdFile").modified_at;
+  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("b")}).ok());
+  ASSERT_TRUE(fs_.SetModified(layout_.passwd(), stored_at + absl::Seconds(4)).ok());
+  const std::string newer = Read(layout_.passwd());
+  EXPECT_TRUE(ReconcileBootstrapFiles(fs_, layout_, stored)->empty());
+  EXPECT_EQ(Read(layout_.passwd()), newer);
+  ASSERT_TRUE(fs_.SetModified(layout_.passwd(), stored_at - absl::Seconds(4)).ok());
+  EXPECT_EQ(ReconcileBootstrapFiles(fs_, layout_, stored)->size(), 1u);
+  EXPECT_EQ(Read(layout_.passwd()), stored.at("PasswdFile").content);
+}
+
 TEST_F(IdentityTest, AResetOverwritesNewerFilesAndKeepsACopy) {
   MakeAll();
   const BootstrapData stored = CollectBootstrapFiles(fs_, layout_).value();
