@@ -144,8 +144,9 @@ class Reset {
   Status RollBack(const Status& cause) {
     LogWarn("The reset failed, putting the previous data back: {}", MessageOf(cause));
     const std::string old = swap_->old();
-    Status back = swap_->RollBack();
-    if (back.ok()) back = PutFilesBack();
+    // The files first: killed in between, the next start finishes the restore, files and all.
+    Status back = PutFilesBack();
+    if (back.ok()) back = swap_->RollBack();
     if (!back.ok()) {
       return WithHint(Annotate(cause, "reset failed"), fmt::format("Putting the previous state back failed too: {}. {}", MessageOf(back), HintOf(back)));
     }
