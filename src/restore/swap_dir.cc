@@ -98,13 +98,15 @@ Status DirectorySwap::Swap() {
       RETURN_IF_ERROR(fs_->RenameNoReplace(old(), live()), "undo after \"{}\"", MessageOf(placed));
       return placed;
     }
+  } else if (absl::IsAborted(exchanged)) {  // EBUSY
+    return WithHint(FailedPreconditionError("{} is a mount point: the restored data cannot be put in its place", live()),
+                    fmt::format("Nothing was changed. Mount the disk at {} instead, or unmount it, restore, and move the data to it.", db_dir_));
   } else {
     return exchanged;
   }
   state_ = State::kSwapped;
-  Status settled = fs_->SyncDirectory(db_dir_);
-  // A marker in the old data is of an earlier restore that did not finish; it has nothing to say any more.
-  if (settled.ok() && had_old_) settled = RemoveMarker(*fs_, old());
+  // A marker in the old data, of an earlier restore that did not finish, stays: should they come back, it is still true.
+  const Status settled = fs_->SyncDirectory(db_dir_);
   if (!settled.ok()) RETURN_IF_ERROR(RollBack(), "undo after \"{}\"", MessageOf(settled));
   return settled;
 }
@@ -138,8 +140,8 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
   std::vector<std::string> staged, old;
   bool has_live = false;
   for (const DirectoryEntry& entry : *entries) {
+    has_live = has_live || entry.name == kLiveName;  // a link to another disk counts too
     if (entry.info.kind != FileKind::kDirectory) continue;
-    has_live = has_live || entry.name == kLiveName;
     if (entry.name.starts_with(kNewPrefix)) staged.push_back(entry.name);
     if (entry.name.starts_with(kOldPrefix)) old.push_back(JoinPath(db_dir, entry.name));
   }
@@ -147,7 +149,13 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
 
   std::optional<Marker> marker;
   if (has_live) {
-    ASSIGN_OR_RETURN(marker, ReadMarker(fs, live));
+    auto read = ReadMarker(fs, live);
+    if (!read.ok() && starting_empty_is_fine) {
+      LogWarn("{}: what is in {} will be set aside as it is", MessageOf(read.status()), live);
+      read = std::optional<Marker>();
+    }
+    RETURN_IF_ERROR(read.status());
+    marker = *std::move(read);
   }
   std::vector<std::string> incomplete;
   for (const std::string& name : staged) {
@@ -174,6 +182,7 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
       RETURN_IF_ERROR(fs.SyncDirectory(db_dir));
       LogWarn("a restore was interrupted while it was undone; the data from before are back in place");
       has_live = true;
+      ASSIGN_OR_RETURN(marker, ReadMarker(fs, live));
     }
     incomplete.push_back(path);
   }

@@ -70,7 +70,7 @@ struct InterruptedRestore {
 // Puts in order what a crash left, as listed above, and says what it did in the log. Call before etcd is started, while
 // the data directory is locked.
 // kFailedPrecondition: there is no live directory, but old or half-built ones: starting would begin an empty cluster.
-// `starting_empty_is_fine`: then only that is not an error (a restore will bring the data).
+// `starting_empty_is_fine`: a restore will bring the data, so this is no error, nor is a live directory that cannot be read.
 StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir, bool starting_empty_is_fine);
 
 // Ends the state that RecoverSwap() reported.

@@ -138,6 +138,51 @@ TEST(DirectorySwap, PowerCutAnywhereLeavesOneWholeDirectory) { CutEverywhere(/*c
 TEST(DirectorySwap, PowerCutAnywhereWithoutExchange) { CutEverywhere(/*can_exchange=*/false, /*roll_back=*/false); }
 TEST(DirectorySwap, PowerCutAnywhereInARollBack) { CutEverywhere(/*can_exchange=*/true, /*roll_back=*/true); }
 
+// A restore that put its data in place, but was killed before it was finished; a second one that is rolled back, or cut
+// while it is: whatever is live then, the restore that brought it still has to be finished.
+TEST(DirectorySwap, ARolledBackRestoreLeavesAnEarlierUnfinishedOneToBeFinished) {
+  for (int n = 0;; ++n) {  // 0: no cut
+    auto disk = DbWith("old");
+    {
+      auto first = DirectorySwap::Begin(*disk, kDb, kNow, "/first").value();
+      WriteData(*disk, first.staging(), "first");
+      ASSERT_TRUE(first.Swap().ok());
+    }
+    disk->SyncAll();
+    FaultFs faulty(*disk);
+    faulty.FailAt(n, UnavailableError("power cut"), /*for_ever=*/true);
+    {
+      auto second = DirectorySwap::Begin(faulty, kDb, kNow, "/second");
+      if (second.ok() && WriteFileAtomically(faulty, second->staging() + "/data", "second", 0600).ok() && second->Swap().ok()) {
+        (void)second->RollBack();
+      }
+    }
+    for (Loss loss : {Loss::kNothing, Loss::kUnsyncedData, Loss::kUnsynced}) {
+      auto fs = disk->Crash(loss);
+      const auto recovered = RecoverSwap(*fs, kDb, /*starting_empty_is_fine=*/false);
+      ASSERT_TRUE(recovered.ok()) << n << ": " << recovered.status();
+      ASSERT_TRUE(recovered->has_value()) << n;
+      EXPECT_EQ("/" + DataOf(*fs, "/db/etcd"), (*recovered)->snapshot) << n;
+      if (n == 0) {
+        EXPECT_EQ((*recovered)->snapshot, "/first");
+      }
+    }
+    if (n > 0 && !faulty.failed()) break;
+  }
+}
+
+TEST(DirectorySwap, AMountPointIsToldAndNothingIsChanged) {
+  auto fs = DbWith("old");
+  fs->busy = "/db/etcd";
+  auto swap = std::make_unique<DirectorySwap>(DirectorySwap::Begin(*fs, kDb, kNow, "/s").value());
+  const Status status = swap->Swap();
+  EXPECT_EQ(MessageOf(status), "/db/etcd is a mount point: the restored data cannot be put in its place");
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  swap.reset();
+  EXPECT_EQ(Names(*fs), (std::vector<std::string>{"etcd"}));
+  EXPECT_EQ(DataOf(*fs, "/db/etcd"), "old");
+}
+
 TEST(DirectorySwap, AnErrorAnywhereLeavesTheOldDataLive) {
   for (bool can_exchange : {true, false}) {
     for (int n = 1;; ++n) {
@@ -185,6 +230,13 @@ TEST(RecoverSwap, LeavesAloneWhatItDoesNotKnow) {
   WriteData(*fs, "/db/etcd-new-5", "somebody's");
   ASSERT_TRUE(RecoverSwap(*fs, kDb, false).ok());
   EXPECT_EQ(DataOf(*fs, "/db/etcd-new-5"), "somebody's");
+}
+
+TEST(RecoverSwap, ALinkToAnotherDiskIsALiveDirectory) {
+  MemoryFs fs;
+  ASSERT_TRUE(MakeDirectories(fs, "/db/etcd-old-900", 0700).ok());
+  ASSERT_TRUE(fs.MakeSymlink("/disk", "/db/etcd").ok());
+  EXPECT_TRUE(RecoverSwap(fs, kDb, false).ok());
 }
 
 TEST(RecoverSwap, AnEmptyOrMissingDirectoryIsFine) {

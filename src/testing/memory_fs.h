@@ -37,6 +37,7 @@ class MemoryFs final : public FileSystem {
 
   std::uint64_t free_bytes = std::uint64_t{1} << 40;
   bool can_exchange = true;
+  std::string busy;  // a mount point: cannot be renamed
 
   StatusOr<std::unique_ptr<File>> OpenForRead(const std::string& path) override { return Open(path); }
   StatusOr<std::unique_ptr<File>> OpenForWrite(const std::string& path) override { return Open(path); }
@@ -72,6 +73,7 @@ class MemoryFs final : public FileSystem {
   Status RenameNoReplace(const std::string& from, const std::string& to) override { return Move(from, to, false); }
   Status Exchange(const std::string& a, const std::string& b) override {
     const std::scoped_lock lock(mutex_);
+    if (!busy.empty() && (a == busy || b == busy)) return AbortedError("exchange {} and {}: device or resource busy", a, b);
     if (!can_exchange) return UnimplementedError("exchange {} and {}", a, b);
     const auto node_a = Find(a), node_b = Find(b);
     if (!node_a || !node_b) return Missing("exchange", node_a ? b : a);
