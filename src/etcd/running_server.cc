@@ -64,6 +64,9 @@ Status RunningServer::WaitHealthy(absl::Duration timeout, std::stop_token stop) 
   }
 }
 
-void RunningServer::Stop() { process_->child().Stop(kStopGrace); }
+void RunningServer::Stop() {
+  client_.reset();
+  process_->child().Stop(kStopGrace);
+}
 
 }  // namespace holdfast::etcd

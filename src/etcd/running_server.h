@@ -28,11 +28,11 @@ class RunningServer {
   // kDeadlineExceeded after `timeout`, with the last reason; kCancelled. Says every few seconds in the log what it waits for.
   Status WaitHealthy(absl::Duration timeout, std::stop_token stop);
 
-  // Outlives this if somebody holds it; then its calls fail.
+  // Outlives this if somebody holds it; then its calls fail. Null after Stop().
   const std::shared_ptr<Client>& client() { return client_; }
   ServerProcess& process() { return *process_; }
 
-  // SIGTERM, and SIGKILL if it does not end within seconds.
+  // SIGTERM, and SIGKILL if it does not end within seconds. Our own connection is closed first: etcd waits for it.
   void Stop();
 
  private:
