@@ -31,6 +31,21 @@ Status MakeServerDirectories(FileSystem& fs, const DataLayout& layout) {
   return OkStatus();
 }
 
+Status RemoveUnfinishedFiles(FileSystem& fs, const DataLayout& layout) {
+  for (const std::string& directory :
+       {layout.data_dir(), layout.server(), layout.cred(), layout.tls(), layout.etcd_tls(), layout.db(), layout.etcd()}) {
+    const auto entries = fs.List(directory);
+    if (!entries.ok()) continue;  // whoever needs it will say what is wrong with it
+    for (const DirectoryEntry& entry : *entries) {
+      if (entry.info.kind != FileKind::kFile || !entry.name.ends_with(kPartSuffix)) continue;
+      const std::string path = JoinPath(directory, entry.name);
+      RETURN_IF_ERROR(fs.RemoveFile(path));
+      LogInfo("removed {}, left unfinished by an interrupted run", path);
+    }
+  }
+  return OkStatus();
+}
+
 StatusOr<std::string> WriteNewMemberName(FileSystem& fs, const std::string& path, const std::string& node, Random& random) {
   std::string name = node + "-" + random.Hex(4);
   RETURN_IF_ERROR(WriteFileAtomically(fs, path, name, 0600));

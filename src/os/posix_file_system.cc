@@ -236,7 +236,11 @@ class Posix final : public FileSystem {
     Fd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
     if (!fd.valid()) return Failed(what, path);
     // The umask has cut the mode of a file just made.
-    if ((flags & O_CREAT) != 0 && ::fchmod(fd.get(), mode) != 0) return Failed("chmod", path);
+    if ((flags & O_CREAT) != 0 && ::fchmod(fd.get(), mode) != 0) {
+      const Status failed = Failed("chmod", path);
+      if ((flags & O_EXCL) != 0) (void)::unlink(path.c_str());  // best effort: it is told as an error that nothing was made
+      return failed;
+    }
     return std::make_unique<PosixFile>(std::move(fd), path);
   }
 };

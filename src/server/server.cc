@@ -54,6 +54,7 @@ class Server final : public ApiBackend {
   Status Run() {
     RETURN_IF_ERROR(MakeServerDirectories(fs_, layout_));
     ASSIGN_OR_RETURN(const auto lock, LockDataDir(fs_, layout_));
+    RETURN_IF_ERROR(RemoveUnfinishedFiles(fs_, layout_));
     ASSIGN_OR_RETURN(node_name_, NodeName());
     ASSIGN_OR_RETURN(binary_, FindProgram(options_.etcd_binary), "etcd");
     ASSIGN_OR_RETURN(const std::string version, etcd::ProgramVersion(binary_));
