@@ -44,11 +44,11 @@ Status WritePair(FileSystem& fs, const std::string& stem, const KeyPair& pair) {
   return WriteFileAtomically(fs, stem + ".crt", pair.certificate_pem, 0644);
 }
 
-Status EnsureCa(FileSystem& fs, const std::string& stem, const std::string& common_name, absl::Time now) {
+Status EnsureCa(FileSystem& fs, const std::string& stem, const std::string& common_name, const CertificateOptions& options) {
   ASSIGN_OR_RETURN(const bool has_certificate, Exists(fs, stem + ".crt"));
   ASSIGN_OR_RETURN(const bool has_key, Exists(fs, stem + ".key"));
-  if (!has_certificate && !has_key) {
-    ASSIGN_OR_RETURN(const KeyPair pair, MakeCa({.common_name = common_name, .now = now}));
+  if (!has_certificate && (!has_key || options.replace_lone_keys)) {
+    ASSIGN_OR_RETURN(const KeyPair pair, MakeCa({.common_name = common_name, .now = options.now}));
     return WritePair(fs, stem, pair);
   }
   if (has_certificate != has_key) {
@@ -83,7 +83,7 @@ StatusOr<bool> HasCas(FileSystem& fs, const DataLayout& layout) {
 Status EnsureCas(FileSystem& fs, const DataLayout& layout, const CertificateOptions& options) {
   RETURN_IF_ERROR(MakeDirectories(fs, layout.etcd_tls(), 0700));
   for (const Ca& ca : kCas) {
-    RETURN_IF_ERROR(EnsureCa(fs, JoinPath(layout.tls(), ca.stem), CommonName(ca.name, options), options.now));
+    RETURN_IF_ERROR(EnsureCa(fs, JoinPath(layout.tls(), ca.stem), CommonName(ca.name, options), options));
   }
   const std::string service_key = JoinPath(layout.tls(), "service.key");
   ASSIGN_OR_RETURN(const bool has_service_key, Exists(fs, service_key));

@@ -20,6 +20,8 @@ struct CertificateOptions {
   std::string distribution;        // for the names of new CAs: "holdfast-server-ca@<unix>"
   std::vector<std::string> sans;   // this node's names and addresses, besides loopback
   absl::Time now;
+  // A CA's key without its certificate is what a killed first run left: both are made anew. Otherwise it is a loss.
+  bool replace_lone_keys = false;
 };
 
 // Makes CAs that are not there. kFailedPrecondition if a CA has lost its certificate or key, or they do not belong together.

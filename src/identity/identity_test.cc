@@ -60,6 +60,18 @@ TEST_F(IdentityTest, HalfACaIsRefused) {
   EXPECT_NE(MessageOf(status).find("server-ca.crt is there, but"), std::string::npos);
 }
 
+TEST_F(IdentityTest, AKeyThatAKilledFirstRunLeftIsReplaced) {
+  ASSERT_TRUE(MakeDirectories(fs_, layout_.tls(), 0700).ok());
+  Write(JoinPath(layout_.tls(), "client-ca.key"), "a key", now_);
+  EXPECT_EQ(EnsureCas(fs_, layout_, options_).code(), StatusCode::kFailedPrecondition);
+  options_.replace_lone_keys = true;
+  MakeAll();
+  EXPECT_TRUE(HasCas(fs_, layout_).value());
+  // The other half is never thrown away.
+  ASSERT_TRUE(fs_.RemoveFile(JoinPath(layout_.tls(), "client-ca.key")).ok());
+  EXPECT_EQ(EnsureCas(fs_, layout_, options_).code(), StatusCode::kFailedPrecondition);
+}
+
 TEST_F(IdentityTest, TokenFilesAreRke2s) {
   MakeAll();
   ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret()}).ok());

@@ -104,7 +104,9 @@ class Reset {
       ASSIGN_OR_RETURN(const std::string backup, OverwriteBootstrapFiles(fs_, layout_, *bootstrap_, clock_.Now()));
       if (!backup.empty()) LogInfo("Certificates are those of the datastore now; the previous ones are in {}", backup);
     }
-    RETURN_IF_ERROR(EnsureCas(fs_, layout_, request_.files.certificates));
+    CertificateOptions certificates = request_.files.certificates;
+    certificates.replace_lone_keys = interrupted_.has_value();
+    RETURN_IF_ERROR(EnsureCas(fs_, layout_, certificates));
     RETURN_IF_ERROR(EnsureLeaves(fs_, layout_, request_.files.certificates));
     etcd_.config.for_reset = true;
     ASSIGN_OR_RETURN(const auto server, etcd::RunningServer::Start(fs_, clock_, etcd_));

@@ -242,6 +242,7 @@ class Server final : public ApiBackend {
         return FailedPreconditionError("no bootstrap data found in datastore - check server token value and verify datastore integrity");
       }
     }
+    files_.certificates.replace_lone_keys = !has_data || interrupted_.has_value();
     if (password.empty()) {
       password = NewPassword(context_.random);
       LogInfo("A new token was made; it is in {}", layout_.token());
