@@ -1,5 +1,6 @@
 """kill -9 and failing system calls in the middle of restores, saves and removals. strace makes the N-th call of a kind the
 last one, or fail; the kinds and numbers together are every moment at which the files on disk are in another state."""
+import hashlib
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import shutil
 import signal
 import subprocess
 
-from harness import Skip, check, contains, equal, tree, wait_for
+from harness import BIN, Skip, check, contains, equal, tree, wait_for
 from reset_test import ca_of, db_names, failing_etcd, keys_of
 
 KILL = "signal=KILL"
@@ -210,6 +211,35 @@ def counted(bed, call, *flags):
     return max((threads.count(t) for t in set(threads)), default=0)
 
 
+# --- a reset that keeps the data ---
+
+def test_kill_a_plain_reset(bench):
+    bed = Bed(bench)
+    for call, first in (("rename", 1), ("fchmod", 2), ("symlink", 1)):
+        for n in range(first, 10):
+            bed.put_back()
+            result = bed.run(*strace(KILL, call, n, *bed.server.server_args("--cluster-reset")))
+            wait_for(lambda: not bed.server.etcd_pids(), "etcd to end with its server")
+            if result.code == 0:
+                check(n > first, "nothing was killed")
+                break
+            equal(result.code, -signal.SIGKILL, call, n, result)
+            if n % 2 == 0 and not (bed.server.db / "reset-flag").exists():
+                again = bed.server.reset()
+                equal(again.code, 0, call, n, again)
+            bed.check_serves("old")
+
+
+def test_a_plain_reset_finishes_a_restore_that_was_killed(bench):
+    bed = Bed(bench, foreign=True)
+    for n in (1, 2):
+        bed.put_back()
+        equal(bed.injured_restore(KILL, "rename", 5 if n == 1 else 9).code, -signal.SIGKILL)
+        result = bed.server.reset()
+        equal(result.code, 0, result)
+        bed.check_serves("new")
+
+
 # --- a host that has nothing yet ---
 
 def test_kill_the_first_restore_of_a_new_host(bench):
@@ -234,6 +264,76 @@ def test_kill_the_first_restore_of_a_new_host(bench):
                 elif not complete:
                     bed.restore()
             bed.check_serves("new")
+
+
+def test_without_the_token_an_unfinished_restore_says_which_is_needed(bench):
+    bed = Bed(bench, fresh=True)
+    equal(bed.injured_restore(KILL, "rename", 5).code, -signal.SIGKILL)
+    result = bed.run(*bed.server.server_args())
+    equal(result.code, 4, result)
+    contains(result.err, "needs the token with the hash " + hashlib.sha256(b"shared").hexdigest()[:12] + ", no token was given")
+    contains(result.err, "Give the server token of the time with --token or --token-file")
+    bed.check_serves("new")
+
+
+def test_kill_the_first_restore_of_a_plain_etcd_snapshot(bench):
+    """It has no certificates: they are made, for the first time, in the middle of the restore."""
+    need_strace(bench)
+    snapshot = bench.sample_snapshot(20)
+    for n in (4, 5, 6, 7, 14):
+        server = bench.server(f"data-{n}")
+        argv = server.server_args("--cluster-reset", f"--cluster-reset-restore-path={snapshot}", "--token=shared")
+        equal(bench.run(*strace(KILL, "rename", n, *argv), env=server.env).code, -signal.SIGKILL, n)
+        wait_for(lambda: not server.etcd_pids(), "etcd to end with its server")
+        server.start("--token=shared")
+        equal(len(keys_of(server.dump())), 19)
+        server.stop()
+
+
+# --- holdfast restore ---
+
+def test_kill_a_native_restore(bench):
+    """What is left has no WAL, or is whole; the command can be run again once it is removed, as it says."""
+    need_strace(bench)
+    snapshot = bench.sample_snapshot(20)
+    argv = [BIN, "restore", snapshot, "--data-dir", bench.dir / "data"]
+    whole = None
+    for call in ("mkdir", "fchmod", "ftruncate", "fallocate", "pwrite64"):
+        for n in range(1, 20):
+            result = bench.run(*strace(KILL, call, n, *argv))
+            if result.code != -signal.SIGKILL:
+                equal(result.code, 0, result)
+                break
+            check((bench.dir / "data").exists() or (call, n) == ("mkdir", 1), call, n)
+            if list((bench.dir / "data").glob("member/wal/*")):
+                check(whole is None or (bench.dir / "data/member/snap/db").read_bytes() == whole, call, n, "a WAL beside half a database")
+            if list((bench.dir / "data").glob("*")):
+                again = bench.run(*argv)
+                equal(again.code, 1, again)
+                contains(again.err, f"data-dir {bench.dir}/data is not empty")
+            shutil.rmtree(bench.dir / "data", ignore_errors=True)
+        check(n > 1, "nothing was killed at", call)
+        whole = (bench.dir / "data/member/snap/db").read_bytes()
+        shutil.rmtree(bench.dir / "data")
+
+
+def test_restores_that_are_stopped_leave_nothing(bench):
+    """Ctrl-C and systemd's SIGTERM, in the middle of the copy."""
+    bed = Bed(bench)
+    for sig in ("INT", "TERM"):
+        for call, n in (("mkdir", 2), ("pwrite64", 4), ("ftruncate", 2), ("renameat2", 1), ("rename", 4)):
+            bed.put_back()
+            result = bed.injured_restore(f"signal={sig}", call, n)
+            # Late enough, it is through before it notices.
+            if result.code == 0:
+                bed.check_serves("new")
+                continue
+            equal(result.code, 1, result)
+            contains(result.err, "topped")
+            equal(bed.state(), bed.before, sig, call, n)
+    data = bench.dir / "native"
+    result = bench.run(*strace("signal=INT", "mkdir", 2, BIN, "restore", bed.snapshot, "--data-dir", data))
+    check(result.code == 0 or not data.exists(), result)
 
 
 # --- calls that fail ---
@@ -447,3 +547,28 @@ def test_removals_that_fail_say_so(bench):
             for name in re.findall(r"Snapshot (\S+) deleted", result.err):
                 check(name in gone, name, "is said to be deleted", result)
             check_snapshots_are_whole(server)
+
+
+# --- the first start of a server ---
+
+def test_kill_the_first_start(bench):
+    need_strace(bench)
+    for call, first, step in (("rename", 2, 2), ("mkdir", 1, 1)):  # before each certificate, whose key is there already
+        for n in range(first, 60, step):
+            server = bench.server(f"{call}-{n}")
+            log = f"strace-{call}-{n}.log"
+            tracer = bench.spawn(strace(KILL, call, n, *server.server_args()), log, env=server.env)
+            through = wait_for(lambda: tracer.poll() is not None or server.get("/readyz")[0] == 200, "the server to die or to be ready")
+            if through and tracer.poll() is None:
+                os.kill(int((server.server_dir / "lock").read_text()), signal.SIGTERM)
+                tracer.wait(30)
+                check(n > 3, "nothing was killed")
+                break
+            wait_for(lambda: not server.etcd_pids(), "etcd to end with its server")
+            try:
+                server.start()
+                server.save()
+                server.stop()
+            except AssertionError as error:
+                raise AssertionError(f"killed at {call} {n}: {error}\n{server.log_text()}") from error
+            shutil.rmtree(server.data_dir)

@@ -155,6 +155,40 @@ def test_the_token_must_be_that_of_the_snapshot(bench):
     starts_with(server, server.saved)
 
 
+def test_bootstrap_data_that_do_not_open(bench):
+    server = bench.server().start()
+    server.etcdctl("put", "/bootstrap/0123456789ab", "another token's")
+    two = server.save("--name", "two")
+    ours = "/bootstrap/" + hashlib.sha256(server.password.encode()).hexdigest()[:12]
+    sealed = server.etcdctl("get", ours, "--print-value-only").strip()
+    server.etcdctl("put", ours, sealed[:-10] + "AAAAAAAA==")
+    forged = server.save("--name", "forged")
+    server.etcdctl("put", ours, "no seal at all")
+    garbage = server.save("--name", "garbage")
+    server.etcdctl("put", ours, sealed)
+    now = server.dump()
+    server.stop()
+    before = state(server)
+    for snapshot in (forged, garbage):
+        result = server.restore(snapshot)
+        check(result.code in (EXIT_DAMAGED, EXIT_WRONG_TOKEN), result)
+        contains(result.err, "bootstrap data already found and encrypted with different token")
+        contains(result.err, ours)
+        equal(state(server), before, snapshot)
+    # Of several the one that the token opens is taken; a token that opens none learns which do.
+    wrong = server.restore(two, "--token=wrong")
+    equal(wrong.code, EXIT_WRONG_TOKEN, wrong)
+    contains(wrong.err, "0123456789ab")
+    contains(wrong.err, ours.rsplit("/", 1)[1])
+    equal(state(server), before)
+    result = server.restore(two)
+    equal(result.code, 0, result)
+    contains(result.err, "found multiple bootstrap keys")
+    server.start()
+    equal(len(server.dump()), len(now))
+    server.stop()
+
+
 def test_a_restore_may_change_the_agent_token(bench):
     server = server_with_snapshot(bench, flags=["--agent-token=first"])
     passwd = server.server_dir / "cred/passwd"
@@ -309,6 +343,7 @@ def test_two_restores_in_a_row(bench):
         contains(result.err, RESET_DONE)
     check((server.db / "reset-flag").exists(), "no reset-flag")
     equal(len(db_names(server, "etcd-old-")), 2, "every former state is kept")
+    equal(list(server.server_dir.glob("tls-*")), [], "the certificates are the same, so they need no copy")
     starts_with(server, server.saved)
     first = server.db / db_names(server, "etcd-old-")[0]
     # And the former state is whole: it can be put back by hand.
@@ -355,19 +390,39 @@ def test_reset_without_data(bench):
     check(not (server.db / "etcd").exists(), "an empty cluster was begun")
 
 
-def test_reset_after_the_quorum_is_lost(bench):
+def reset_after_the_quorum_is_lost(bench, etcd_dir):
     """The data directory of one of three members, the others gone."""
-    server = server_with_snapshot(bench)
+    server = server_with_snapshot(bench, name=f"data-{etcd_dir.parent.name}", etcd_dir=etcd_dir)
     peer = [flag.split("=")[1] for flag in server.ports if "peer-port" in flag][0]
     three = f"a=https://10.99.0.1:2380,b=https://10.99.0.2:2380,me=https://127.0.0.1:{peer}"
     shutil.rmtree(server.db / "etcd/member")
-    bench.ok(BIN, "restore", server.snapshot_path, "--data-dir", bench.dir / "three", "--name", "me", "--initial-cluster", three,
+    restored = bench.dir / f"three-{etcd_dir.parent.name}"
+    bench.ok(BIN, "restore", server.snapshot_path, "--data-dir", restored, "--name", "me", "--initial-cluster", three,
              "--initial-advertise-peer-urls", f"https://127.0.0.1:{peer}")
-    shutil.move(bench.dir / "three/member", server.db / "etcd/member")
+    shutil.move(restored / "member", server.db / "etcd/member")
     result = server.reset()
     equal(result.code, 0, result)
     contains(result.err, RESET_DONE)
     starts_with(server, server.saved)
+
+
+def test_reset_after_the_quorum_is_lost(bench):
+    for etcd_dir in {etcd_versions()[0], etcd_versions()[-1]}:
+        reset_after_the_quorum_is_lost(bench, etcd_dir)
+
+
+def test_a_reset_may_move_the_node(bench):
+    """Another name, another port: the member is known by them afterwards."""
+    server = server_with_snapshot(bench)
+    port = bench.port()
+    moved = [f"--etcd-peer-port={port}", "--node-name=node-2"]
+    for result in (server.reset(*moved), server.restore(server.snapshot_path, *moved)):
+        equal(result.code, 0, result)
+        server.start(*moved)
+        member, = json.loads(server.etcdctl("member", "list", "-w", "json"))["members"]
+        equal(member["peerURLs"], [f"https://127.0.0.1:{port}"])
+        check(member["name"].startswith("node-2-"), member)
+        server.stop()
 
 
 def test_a_server_url_must_be_removed_first(bench):
@@ -559,6 +614,37 @@ def test_a_snapshot_by_etcdctl_of_any_etcd(bench):
     new.start()
     equal(new.password, "fresh")
     new.stop()
+
+
+def test_a_snapshot_of_a_newer_etcd_and_of_an_older_one(bench):
+    oldest, newest = etcd_versions()[0], etcd_versions()[-1]
+    if oldest == newest:
+        raise Skip("needs two etcds: scripts/fetch-etcd")
+    for origin, target in ((oldest, newest), (newest, oldest)):
+        server = server_with_snapshot(bench, name=f"from-{origin.parent.name}", etcd_dir=origin)
+        server.etcd_dir = target
+        result = server.restore(server.snapshot_path)
+        equal(result.code, 0, result)
+        starts_with(server, server.saved)
+
+
+def test_a_snapshot_taken_without_space_left_in_the_quota(bench):
+    server = bench.server().start("--etcd-arg=quota-backend-bytes=2000000")
+    full = wait_for(lambda: (r := server.try_etcdctl("put", "/big", "x" * 100000)).code != 0 and r, "the quota to be reached")
+    contains(full.err, "database space exceeded")
+    saved = server.dump()
+    snapshot = server.save()
+    server.stop()
+    for restore in (lambda: server.restore(snapshot, "--etcd-arg=quota-backend-bytes=20000000"),
+                    lambda: server.reset("--etcd-arg=quota-backend-bytes=20000000")):
+        result = restore()
+        equal(result.code, 0, result)
+        server.start("--etcd-arg=quota-backend-bytes=20000000")
+        equal(server.dump(), saved)
+        equal(server.etcdctl("alarm", "list").strip(), "")
+        server.etcdctl("put", "/small", "x")
+        server.etcdctl("del", "/small")
+        server.stop()
 
 
 def test_bump_revision_in_a_reset(bench):
