@@ -88,6 +88,9 @@ TEST_F(IdentityTest, TokenFilesAreRke2s) {
   ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("pw2")}).ok());
   EXPECT_TRUE(Read(layout_.agent_token()).ends_with("::node:pw2\n"));
   EXPECT_TRUE(Read(layout_.token()).ends_with("::server:secret\n"));
+  // and without it again: the file must not say what is not true any more
+  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret()}).ok());
+  EXPECT_EQ(Read(layout_.agent_token()), Read(layout_.token()));
 }
 
 TEST_F(IdentityTest, WithoutATokenThePasswordIsEmpty) { EXPECT_TRUE(ServerPassword(fs_, layout_, Secret())->empty()); }

@@ -19,10 +19,13 @@ Status WriteIfDifferent(FileSystem& fs, const std::string& path, std::string_vie
   return WriteFileAtomically(fs, path, content, 0600);
 }
 
-// A link to `target`, unless something of that name is there.
-Status LinkIfMissing(FileSystem& fs, const std::string& target, const std::string& link) {
-  const Status made = fs.MakeSymlink(target, link);
-  return absl::IsAlreadyExists(made) ? OkStatus() : made;
+// A link to `target`, unless something of that name says the same.
+Status LinkIfDifferent(FileSystem& fs, const std::string& target, const std::string& link) {
+  const auto wanted = ReadFile(fs, target, kTokenBytesMax), present = ReadFile(fs, link, kTokenBytesMax);
+  if (wanted.ok() && present.ok() && *wanted == *present) return OkStatus();
+  const Status removed = fs.RemoveFile(link);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  return fs.MakeSymlink(target, link);
 }
 
 }  // namespace
@@ -58,9 +61,9 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
     return FormatToken({.ca_hash = ca_hash, .user = user, .password = password}).reveal() + "\n";
   };
   RETURN_IF_ERROR(WriteIfDifferent(fs, layout.token(), file_text("server", options.password)));
-  RETURN_IF_ERROR(LinkIfMissing(fs, layout.token(), layout.node_token()));
+  RETURN_IF_ERROR(LinkIfDifferent(fs, layout.token(), layout.node_token()));
   if (options.agent_password.empty()) {
-    RETURN_IF_ERROR(LinkIfMissing(fs, layout.token(), layout.agent_token()));
+    RETURN_IF_ERROR(LinkIfDifferent(fs, layout.token(), layout.agent_token()));
   } else {
     // Replaces a link too: the rename takes its place.
     RETURN_IF_ERROR(WriteFileAtomically(fs, layout.agent_token(), file_text("node", options.agent_password), 0600));
