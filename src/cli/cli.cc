@@ -79,9 +79,8 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
 
 int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  // Secrets on the command line are not for everybody who can run ps; the command words stay.
-  const int words = argc > 1 && arguments[0] == "etcd-snapshot" ? 3 : 2;
-  HideArguments(argc, argv, words);
+  // Secrets on the command line are not for everybody who can run ps.
+  HideArguments(argc, argv, {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});
   const SignalStop signals;
   const Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
   if (status.ok()) return kExitDone;

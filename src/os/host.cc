@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -196,8 +197,10 @@ int TerminalColumns() {
 
 bool RunsAsRoot() { return ::geteuid() == 0; }
 
-void HideArguments(int argc, char** argv, int keep) {
-  for (int i = keep; i < argc; ++i) std::memset(argv[i], 0, std::strlen(argv[i]));
+void HideArguments(int argc, char** argv, const std::vector<std::string>& keep) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::find(keep.begin(), keep.end(), argv[i]) == keep.end()) std::memset(argv[i], 0, std::strlen(argv[i]));
+  }
 }
 
 std::uint64_t PeakMemory() {

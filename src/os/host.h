@@ -32,9 +32,9 @@ int TerminalColumns();  // 80 if unknown
 
 bool RunsAsRoot();
 
-// Overwrites what `ps` shows of the arguments behind argv[0] and the command words, so that no secret stands there.
-// `keep` is the number of leading arguments to keep.
-void HideArguments(int argc, char** argv, int keep);
+// Overwrites what `ps` shows of our arguments, so that no secret stands there: of all behind argv[0] only those in `keep`
+// (the command's words) stay. Call when nobody needs argv any more.
+void HideArguments(int argc, char** argv, const std::vector<std::string>& keep);
 
 // Peak resident memory of this process, in bytes.
 std::uint64_t PeakMemory();

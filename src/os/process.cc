@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -46,7 +47,7 @@ ExitReason ReasonOf(int status) {
 }
 
 // In the child, between fork and exec: only calls that are safe there. Never returns.
-[[noreturn]] void Exec(char* const* argv, pid_t parent, int out, int err, int report) {
+[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int out, int err, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
@@ -58,22 +59,35 @@ ExitReason ReasonOf(int status) {
   ::dup2(null, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
-  ::execv(argv[0], argv);
+  ::execve(argv[0], argv, environment);
   const int error = errno;
   (void)!::write(report, &error, sizeof error);
   ::_exit(127);
 }
 
-StatusOr<pid_t> Spawn(std::vector<std::string>& args, int out, int err) {
+// Our environment without the variables that begin with one of `hidden`; ends with a null pointer.
+std::vector<char*> EnvironmentWithout(const std::vector<std::string>& hidden) {
+  std::vector<char*> out;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const auto begins = [&](const std::string& prefix) { return std::string_view(*variable).starts_with(prefix); };
+    if (std::none_of(hidden.begin(), hidden.end(), begins)) out.push_back(*variable);
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
+StatusOr<pid_t> Spawn(ChildOptions& options, int out, int err) {
+  std::vector<std::string>& args = options.argv;
   CHECK(!args.empty());
   std::vector<char*> argv;
   for (std::string& a : args) argv.push_back(a.data());
   argv.push_back(nullptr);
+  const std::vector<char*> environment = EnvironmentWithout(options.hidden_environment);
   ASSIGN_OR_RETURN(Pipe report, MakePipe());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return ErrnoError(errno, fmt::format("start {}", args[0]));
-  if (pid == 0) Exec(argv.data(), parent, out, err, report.write.get());
+  if (pid == 0) Exec(argv.data(), environment.data(), parent, out, err, report.write.get());
   report.write.Reset();
   // exec closes the pipe; bytes in it are exec's errno
   int error = 0;
@@ -180,7 +194,7 @@ StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options
   ASSIGN_OR_RETURN(Pipe output, MakePipe());
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoError(errno, "make eventfd");
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options.argv, output.write.get(), output.write.get()));
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options, output.write.get(), output.write.get()));
   Fd pidfd(PidfdOpen(pid));
   if (!pidfd.valid()) {
     const Status status = ErrnoError(errno, "pidfd_open");

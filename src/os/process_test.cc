@@ -56,6 +56,21 @@ TEST(Process, RunAndReadGivesOutputOrTheReason) {
             "/bin/sh: exit code 1: no");
 }
 
+TEST(Process, HiddenVariablesAreNotHandedOn) {
+  ::setenv("HIDEME_TOKEN", "secret", 1);
+  ::setenv("SHOWME", "fine", 1);
+  std::mutex mutex;
+  std::string seen;
+  auto child = ChildProcess::Start({.argv = {"/usr/bin/env"}, .hidden_environment = {"HIDEME_"}, .on_output_line = [&](std::string_view line) {
+                                      const std::scoped_lock lock(mutex);
+                                      seen.append(line).push_back('\n');
+                                    }}).value();
+  ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+  child.reset();
+  EXPECT_NE(seen.find("SHOWME=fine"), std::string::npos);
+  EXPECT_EQ(seen.find("HIDEME_"), std::string::npos);
+}
+
 TEST(Process, FindProgramLooksOnPath) {
   EXPECT_TRUE(FindProgram("sh")->ends_with("/sh"));
   EXPECT_TRUE(absl::IsNotFound(FindProgram("no-such-program-here").status()));
