@@ -43,7 +43,8 @@ FakeEtcd Etcd() {
   return etcd;
 }
 
-StatusOr<CapturedSnapshot> Capture(FileSystem& fs, FakeEtcd& etcd, Compression compression = Compression::kNone) {
+StatusOr<CapturedSnapshot> Capture(FileSystem& fs, FakeEtcd& etcd,
+                                   Compression compression = Compression::kNone) {
   LocalStore store(fs, kSnapshots);
   return CaptureSnapshot(etcd, etcd.status, store,
                          {.base = "on-demand",
@@ -70,7 +71,9 @@ std::vector<std::string> RawNames(FileSystem& fs, const std::string& directory) 
   return out;
 }
 
-std::string Read(FileSystem& fs, const std::string& name) { return ReadFile(fs, JoinPath(kSnapshots, name), 1 << 26).value_or("none"); }
+std::string Read(FileSystem& fs, const std::string& name) {
+  return ReadFile(fs, JoinPath(kSnapshots, name), 1 << 26).value_or("none");
+}
 
 using Strings = std::vector<std::string>;
 
@@ -82,7 +85,8 @@ TEST(CaptureSnapshot, StoresWhatEtcdSentAndWhatIsKnownOfIt) {
   EXPECT_EQ(Read(*fs, saved.name), etcd.snapshot);
   EXPECT_EQ(fs->Stat(JoinPath(kSnapshots, saved.name))->mode, 0600u);
 
-  const Manifest m = Manifest::Decode(LocalStore(*fs, kSnapshots).ReadMetadata(saved.name).value()).value();
+  const Manifest m =
+      Manifest::Decode(LocalStore(*fs, kSnapshots).ReadMetadata(saved.name).value()).value();
   EXPECT_EQ(m.Fields(), saved.manifest.Fields());
   EXPECT_EQ(m.revision, 39);
   EXPECT_EQ(m.compact_revision, 5);
@@ -97,7 +101,8 @@ TEST(CaptureSnapshot, StoresWhatEtcdSentAndWhatIsKnownOfIt) {
 }
 
 TEST(CaptureSnapshot, PiecesOfAnySizeGiveTheSame) {
-  for (std::size_t piece : {std::size_t{1}, std::size_t{31}, std::size_t{4096}, std::size_t{1} << 20}) {
+  for (std::size_t piece :
+       {std::size_t{1}, std::size_t{31}, std::size_t{4096}, std::size_t{1} << 20}) {
     auto fs = EmptyDisk();
     FakeEtcd etcd = Etcd();
     etcd.piece = piece;
@@ -153,7 +158,8 @@ TEST(CaptureSnapshot, AStreamWithoutDigestStoresNothing) {
 }
 
 TEST(CaptureSnapshot, ABrokenStreamStoresNothingAndSaysWhy) {
-  for (std::size_t after : {std::size_t{0}, std::size_t{1}, std::size_t{4096}, Etcd().snapshot.size() - 1, Etcd().snapshot.size()}) {
+  for (std::size_t after : {std::size_t{0}, std::size_t{1}, std::size_t{4096},
+                            Etcd().snapshot.size() - 1, Etcd().snapshot.size()}) {
     auto fs = EmptyDisk();
     FakeEtcd etcd = Etcd();
     etcd.breaks_after = after;
@@ -168,7 +174,9 @@ TEST(CaptureSnapshot, AStopStoresNothing) {
   std::stop_source stop;
   etcd.before_read = [&] { stop.request_stop(); };
   LocalStore store(*fs, kSnapshots);
-  const auto status = CaptureSnapshot(etcd, etcd.status, store, {.base = "b", .node = "n", .stop = stop.get_token()}).status();
+  const auto status = CaptureSnapshot(etcd, etcd.status, store,
+                                      {.base = "b", .node = "n", .stop = stop.get_token()})
+                          .status();
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
   EXPECT_TRUE(RawNames(*fs, kSnapshots).empty());
 }
@@ -187,25 +195,29 @@ TEST(CaptureSnapshot, TheCallsInOrder) {
   FakeEtcd etcd = Etcd();
   ASSERT_TRUE(Capture(fs, etcd).ok());
   const std::size_t manifest = disk->Stat("/db/.metadata/on-demand-n1-1000")->size_bytes;
-  EXPECT_EQ(fs.trace(), (Strings{
-                            "create /db/snapshots/on-demand-n1-1000.part",
-                            fmt::format("write /db/snapshots/on-demand-n1-1000.part 0+{}", etcd.snapshot.size()),
-                            "sync /db/snapshots/on-demand-n1-1000.part",  // the sink's end, beside the last of the hashing
-                            "sync /db/snapshots/on-demand-n1-1000.part",
-                            "rename /db/snapshots/on-demand-n1-1000.part /db/snapshots/on-demand-n1-1000",
-                            "syncdir /db/snapshots",
-                            "mkdir /db/.metadata",
-                            "syncdir /db",
-                            "create /db/.metadata/on-demand-n1-1000.part",
-                            fmt::format("write /db/.metadata/on-demand-n1-1000.part 0+{}", manifest),
-                            "sync /db/.metadata/on-demand-n1-1000.part",
-                            "rename /db/.metadata/on-demand-n1-1000.part /db/.metadata/on-demand-n1-1000",
-                            "syncdir /db/.metadata",
-                        }));
+  EXPECT_EQ(
+      fs.trace(),
+      (Strings{
+          "create /db/snapshots/on-demand-n1-1000.part",
+          fmt::format("write /db/snapshots/on-demand-n1-1000.part 0+{}", etcd.snapshot.size()),
+          "sync /db/snapshots/on-demand-n1-1000.part",  // the sink's end, beside the last of the
+                                                        // hashing
+          "sync /db/snapshots/on-demand-n1-1000.part",
+          "rename /db/snapshots/on-demand-n1-1000.part /db/snapshots/on-demand-n1-1000",
+          "syncdir /db/snapshots",
+          "mkdir /db/.metadata",
+          "syncdir /db",
+          "create /db/.metadata/on-demand-n1-1000.part",
+          fmt::format("write /db/.metadata/on-demand-n1-1000.part 0+{}", manifest),
+          "sync /db/.metadata/on-demand-n1-1000.part",
+          "rename /db/.metadata/on-demand-n1-1000.part /db/.metadata/on-demand-n1-1000",
+          "syncdir /db/.metadata",
+      }));
 }
 
 TEST(CaptureSnapshot, AnErrorAnywhereIsToldAndLeavesAllOrNothing) {
-  for (const Status& error : {ResourceExhaustedError("no space left on device"), DataLossError("i/o error")}) {
+  for (const Status& error :
+       {ResourceExhaustedError("no space left on device"), DataLossError("i/o error")}) {
     for (int n = 1;; ++n) {
       auto disk = EmptyDisk();
       FaultFs faulty(*disk);
@@ -244,7 +256,8 @@ TEST(CaptureSnapshot, APowerCutAnywhereLeavesAWholeSnapshotOrNone) {
         EXPECT_EQ(RawNames(*after, kSnapshots), names) << n;
         for (const std::string& name : names) {
           const StringAccess packed(Read(*after, name));
-          EXPECT_EQ(testing::ReadAll(*OpenDecompressed(packed).value()).value(), etcd.snapshot) << n;
+          EXPECT_EQ(testing::ReadAll(*OpenDecompressed(packed).value()).value(), etcd.snapshot)
+              << n;
           const auto manifest = store.ReadMetadata(name);
           EXPECT_TRUE(absl::IsNotFound(manifest.status()) || Manifest::Decode(*manifest).ok()) << n;
         }

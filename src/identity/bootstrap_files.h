@@ -15,8 +15,8 @@ StatusOr<BootstrapData> CollectBootstrapFiles(FileSystem& fs, const DataLayout& 
 
 // A normal start: the datastore has `stored`. A file that is missing on disk, or older, is written (0600, with the stored
 // time); returns the paths. kFailedPrecondition if files on disk are newer by 3 s or more: they may have been changed on
-// purpose, so a person must choose; the message names each with both times. Nothing is written then. Not so cred/passwd, which
-// every start brings in line with the tokens it is given: a newer one stays, and is what the datastore gets next.
+// purpose, so a person must choose; the message names each with both times. Nothing is written then. Not so cred/passwd,
+// which every start brings in line with the tokens it is given: a newer one stays, and the datastore gets it.
 // Source: K3s pkg/cluster/bootstrap.go (ReconcileBootstrapData).
 StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored);
 

@@ -27,8 +27,8 @@ Status MakeServerFiles(FileSystem& fs, const DataLayout& layout, const ServerFil
 // The directories of the layout, each with its mode, whatever the umask and whatever they were.
 Status MakeServerDirectories(FileSystem& fs, const DataLayout& layout);
 
-// Removes what killed runs left half-written beside these files (os/atomic_file.h); some of it is secret. Only while the data
-// directory is locked.
+// Removes what killed runs left half-written beside these files (os/atomic_file.h); some of it is secret. Only while the
+// data directory is locked.
 Status RemoveUnfinishedFiles(FileSystem& fs, const DataLayout& layout);
 
 // "<node>-<8 hex>": a member name nobody had before; written to `path` (0600, no newline).

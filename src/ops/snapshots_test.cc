@@ -25,16 +25,22 @@ class StoppedClock final : public Clock {
  public:
   absl::Time Now() override { return absl::FromUnixSeconds(1'000'000); }
   absl::Duration Steady() override { return SystemClock().Steady(); }
-  bool Sleep(absl::Duration length, std::stop_token stop) override { return SystemClock().Sleep(length, stop); }
+  bool Sleep(absl::Duration length, std::stop_token stop) override {
+    return SystemClock().Sleep(length, stop);
+  }
 };
 
 class SnapshotsTest : public ::testing::Test {
  protected:
   SnapshotsTest() { etcd_.snapshot = testing::WithDigest(testing::MvccBuilder().bolt.Build()); }
 
-  SnapshotPlace Place(FileSystem& fs) { return {.fs = fs, .directory = dir_ / "db/snapshots", .make_if_missing = true, .node = "n1"}; }
-  StatusOr<CapturedSnapshot> Save(const std::string& base = "on-demand", Compression compression = Compression::kNone) {
-    return SaveSnapshot(place_, etcd_, clock_, one_, {.base = base, .compression = compression, .token_hash = "h"});
+  SnapshotPlace Place(FileSystem& fs) {
+    return {.fs = fs, .directory = dir_ / "db/snapshots", .make_if_missing = true, .node = "n1"};
+  }
+  StatusOr<CapturedSnapshot> Save(const std::string& base = "on-demand",
+                                  Compression compression = Compression::kNone) {
+    return SaveSnapshot(place_, etcd_, clock_, one_,
+                        {.base = base, .compression = compression, .token_hash = "h"});
   }
   void Write(const std::string& name, std::string_view text) {
     ASSERT_TRUE(MakeDirectories(fs_, place_.directory, 0700).ok());
@@ -156,7 +162,8 @@ TEST_F(SnapshotsTest, PruneKeepsTheNewestOfOneBase) {
 TEST_F(SnapshotsTest, PruneStopsAtAnErrorAndSaysWhatItDid) {
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(Save().ok());
   FaultFs faulty(fs_);
-  faulty.FailAt(4, DataLossError("i/o error"), /*for_ever=*/false);  // snapshot, metadata, directory; then the next snapshot
+  faulty.FailAt(4, DataLossError("i/o error"),
+                /*for_ever=*/false);  // snapshot, metadata, directory; then the next snapshot
   const PruneReport report = PruneSnapshots(Place(faulty), "on-demand", 1);
   EXPECT_TRUE(absl::IsDataLoss(report.status)) << report.status;
   EXPECT_EQ(report.deleted, Strings{"on-demand-n1-1000000"});
@@ -168,7 +175,8 @@ TEST_F(SnapshotsTest, DeleteTellsWhatItDidNotFindAndTriesTheRest) {
   ASSERT_TRUE(Save().ok());
   FaultFs faulty(fs_);
   faulty.FailAt(1, DataLossError("i/o error"), /*for_ever=*/false);
-  const DeleteReport report = DeleteSnapshots(Place(faulty), {"on-demand-n1-1000000", "none-n1-5", "on-demand-n1-1000001"});
+  const DeleteReport report =
+      DeleteSnapshots(Place(faulty), {"on-demand-n1-1000000", "none-n1-5", "on-demand-n1-1000001"});
   EXPECT_TRUE(absl::IsDataLoss(report.status)) << report.status;
   EXPECT_EQ(report.not_found, Strings{"none-n1-5"});
   EXPECT_EQ(report.deleted, Strings{"on-demand-n1-1000001"});
@@ -194,7 +202,8 @@ TEST_F(SnapshotsTest, AnInterruptedRemovalCanBeRepeated) {
 TEST_F(SnapshotsTest, CleaningRemovesOnlyWhatIsUnfinished) {
   ASSERT_TRUE(Save().ok());
   Write("theirs.db", "x");
-  for (const char* leftover : {"db/snapshots/on-demand-n1-5.part", "db/.metadata/on-demand-n1-5.part"}) {
+  for (const char* leftover :
+       {"db/snapshots/on-demand-n1-5.part", "db/.metadata/on-demand-n1-5.part"}) {
     ASSERT_TRUE(fs_.Create(dir_ / leftover, 0600).ok());
   }
   const Strings before = Names();

@@ -140,7 +140,9 @@ Status ApplyMembership(File& file, const mvcc::Inspection& found, const BuildOpt
     // As etcd counts at its start: a compaction may be later than the last entry that it left.
     const std::int64_t last = std::max({found.revision, found.compact_revision, found.scheduled_compact_revision});
     const auto bump = static_cast<std::int64_t>(options.bump_revision);  // checked to be below 2^62
-    if (last > std::numeric_limits<std::int64_t>::max() - bump) return InvalidArgumentError("--bump-revision {} is too large for revision {}", bump, last);
+    if (last > std::numeric_limits<std::int64_t>::max() - bump) {
+      return InvalidArgumentError("--bump-revision {} is too large for revision {}", bump, last);
+    }
     const mvcc::Revision bumped{.main = last + bump};
     // An entry without key: invisible to clients, it only carries the revision.
     RETURN_IF_ERROR(patch.AppendToBucket("key", bumped.Encode(), ""));

@@ -24,7 +24,8 @@ using testing::Loss;
 using testing::MemoryFs;
 using testing::WithDigest;
 
-constexpr char kDir[] = "/out", kDb[] = "/out/member/snap/db", kWal[] = "/out/member/wal/0000000000000000-0000000000000000.wal";
+constexpr char kDir[] = "/out", kDb[] = "/out/member/snap/db",
+               kWal[] = "/out/member/wal/0000000000000000-0000000000000000.wal";
 
 Membership OneMember() { return ParseInitialCluster("n1=http://10.0.0.1:2380", "").value(); }
 
@@ -49,11 +50,14 @@ std::unique_ptr<MemoryFs> EmptyTarget() {
   return fs;
 }
 
-StatusOr<mvcc::Inspection> Build(FileSystem& fs, const std::string& snapshot, const BuildOptions& options = Options()) {
+StatusOr<mvcc::Inspection> Build(FileSystem& fs, const std::string& snapshot,
+                                 const BuildOptions& options = Options()) {
   return BuildDataDir(fs, StringAccess(snapshot, "x.db"), options);
 }
 
-std::string Read(FileSystem& fs, const std::string& path) { return ReadFile(fs, path, 1 << 26).value_or("none"); }
+std::string Read(FileSystem& fs, const std::string& path) {
+  return ReadFile(fs, path, 1 << 26).value_or("none");
+}
 
 // Everything below a directory: path -> content; directories end with a slash.
 std::map<std::string, std::string> Files(FileSystem& fs, const std::string& directory) {
@@ -73,9 +77,12 @@ std::map<std::string, std::string> Files(FileSystem& fs, const std::string& dire
 
 // A database read back: its structure is checked on the way.
 struct Image {
-  explicit Image(std::string bytes) : access(std::move(bytes), "built"), database(bbolt::Database::Open(access).value()) {}
+  explicit Image(std::string bytes)
+      : access(std::move(bytes), "built"), database(bbolt::Database::Open(access).value()) {}
   mvcc::Inspection Inspected() const { return mvcc::Inspect(database, {}).value(); }
-  bbolt::Patch::Entries Bucket(const std::string& name) const { return bbolt::Patch::Begin(database)->ReadBucket(name).value(); }
+  bbolt::Patch::Entries Bucket(const std::string& name) const {
+    return bbolt::Patch::Begin(database)->ReadBucket(name).value();
+  }
   StringAccess access;
   bbolt::Database database;
 };
@@ -94,13 +101,16 @@ TEST(BuildDataDir, MakesTheDatabaseOfANewCluster) {
   EXPECT_EQ(built.Inspected().revision, 41);
   EXPECT_EQ(built.Bucket("key"), before.Bucket("key"));
   const Member member = OneMember().members.front();
-  EXPECT_EQ(built.Bucket("members"), (bbolt::Patch::Entries{{MemberIdText(member.id), member.Json()}}));
+  EXPECT_EQ(built.Bucket("members"),
+            (bbolt::Patch::Entries{{MemberIdText(member.id), member.Json()}}));
   EXPECT_TRUE(built.Bucket("members_removed").empty());
-  EXPECT_EQ(built.Bucket("meta"), (bbolt::Patch::Entries{{"consistent_index", Big(1)},
-                                                         {"term", Big(1)},
-                                                         {"confState", OneMember().ConfStateJson()}}));
+  EXPECT_EQ(built.Bucket("meta"),
+            (bbolt::Patch::Entries{{"consistent_index", Big(1)},
+                                   {"term", Big(1)},
+                                   {"confState", OneMember().ConfStateJson()}}));
   EXPECT_EQ(Read(*fs, kWal), EncodeFirstWal(OneMember(), member.id));
-  EXPECT_EQ(Read(*fs, "/out/member/snap/0000000000000001-0000000000000001.snap"), EncodeRaftSnapshot(OneMember()));
+  EXPECT_EQ(Read(*fs, "/out/member/snap/0000000000000001-0000000000000001.snap"),
+            EncodeRaftSnapshot(OneMember()));
 }
 
 TEST(BuildDataDir, OnRealFilesTheModesAreEtcdsAndTheWalIsReserved) {
@@ -109,16 +119,19 @@ TEST(BuildDataDir, OnRealFilesTheModesAreEtcdsAndTheWalIsReserved) {
   BuildOptions options = Options();
   options.data_dir = dir.path();
   ASSERT_TRUE(Build(fs, WithDigest(Sample().bolt.Build()), options).ok());
-  for (const char* directory : {"member", "member/snap", "member/wal"}) EXPECT_EQ(fs.Stat(dir / directory)->mode, 0700u) << directory;
+  for (const char* directory : {"member", "member/snap", "member/wal"})
+    EXPECT_EQ(fs.Stat(dir / directory)->mode, 0700u) << directory;
   for (const char* file : {"member/snap/db", "member/wal/0000000000000000-0000000000000000.wal"}) {
     EXPECT_EQ(fs.Stat(dir / file)->mode, 0600u) << file;
   }
-  EXPECT_EQ(fs.Stat(dir / "member/wal/0000000000000000-0000000000000000.wal")->size_bytes, kWalSegmentBytes);
+  EXPECT_EQ(fs.Stat(dir / "member/wal/0000000000000000-0000000000000000.wal")->size_bytes,
+            kWalSegmentBytes);
   EXPECT_EQ(Image(Read(fs, dir / "member/snap/db")).Inspected().revision, 41);
 }
 
 TEST(BuildDataDir, EveryMemberGetsTheSameDatabaseAndItsOwnWal) {
-  const Membership three = ParseInitialCluster("a=http://h1:2380,b=http://h2:2380,c=http://h3:2380", "token").value();
+  const Membership three =
+      ParseInitialCluster("a=http://h1:2380,b=http://h2:2380,c=http://h3:2380", "token").value();
   const std::string snapshot = WithDigest(Sample().bolt.Build());
   std::string database;
   for (const Member& member : three.members) {
@@ -158,7 +171,9 @@ TEST(BuildDataDir, AFlippedByteAnywhereIsRefusedAndNothingIsLeft) {
     damaged[i] = static_cast<char>(damaged[i] ^ 0x40);
     auto fs = EmptyTarget();
     BuildOptions options = Options();
-    options.approve = [](const mvcc::Inspection&) -> Status { return InternalError("asked about a damaged snapshot"); };
+    options.approve = [](const mvcc::Inspection&) -> Status {
+      return InternalError("asked about a damaged snapshot");
+    };
     const Status status = Build(*fs, damaged, options).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << i << " " << status;
     EXPECT_NE(MessageOf(status).find("x.db: expected sha256 ["), std::string::npos) << status;
@@ -193,13 +208,16 @@ TEST(BuildDataDir, WithoutDigestItMustBeAskedFor) {
   const std::string image = Sample().bolt.Build();
   auto fs = EmptyTarget();
   const Status status = Build(*fs, image).status();
-  EXPECT_NE(MessageOf(status).find("snapshot missing hash but --skip-hash-check=false"), std::string::npos) << status;
+  EXPECT_NE(MessageOf(status).find("snapshot missing hash but --skip-hash-check=false"),
+            std::string::npos)
+      << status;
   EXPECT_TRUE(Files(*fs, kDir).empty());
   BuildOptions options = Options();
   options.skip_hash_check = true;
   ASSERT_TRUE(Build(*fs, image, options).ok());
 
-  // A digest that is there is neither checked then nor left in the database; nor are bytes that bbolt grew the file by.
+  // A digest that is there is neither checked then nor left in the database; nor are bytes that
+  // bbolt grew the file by.
   for (const std::string& tail : {std::string(32, 'x'), std::string(8192, '\0')}) {
     auto other = EmptyTarget();
     ASSERT_TRUE(Build(*other, image + tail, options).ok());
@@ -214,7 +232,8 @@ TEST(BuildDataDir, TheCallerMayRefuseWhatIsInIt) {
     EXPECT_EQ(found.bootstrap.size(), 1u);
     return UnauthenticatedError("not mine");
   };
-  EXPECT_EQ(Build(*fs, WithDigest(Sample().bolt.Build()), options).status(), UnauthenticatedError("not mine"));
+  EXPECT_EQ(Build(*fs, WithDigest(Sample().bolt.Build()), options).status(),
+            UnauthenticatedError("not mine"));
   EXPECT_TRUE(Files(*fs, kDir).empty());
 }
 
@@ -227,7 +246,8 @@ TEST(BuildDataDir, OptionsThatContradictAreRefusedBeforeAnythingIsMade) {
   too_far.bump_revision = ~std::uint64_t{0};
   too_far.mark_compacted = true;
   for (const BuildOptions& options : {only_bump, only_mark, too_far}) {
-    EXPECT_EQ(Build(fs, WithDigest(Sample().bolt.Build()), options).status().code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(Build(fs, WithDigest(Sample().bolt.Build()), options).status().code(),
+              StatusCode::kInvalidArgument);
   }
   EXPECT_TRUE(fs.trace().empty());
 }
@@ -240,7 +260,9 @@ TEST(BuildDataDir, WhatIsThereIsNotTouched) {
     const auto before = Files(*fs, "/");
     BuildOptions options = Options();
     options.wal_dir = "/wal";
-    EXPECT_TRUE(absl::IsAlreadyExists(Build(*fs, WithDigest(Sample().bolt.Build()), options).status())) << taken;
+    EXPECT_TRUE(
+        absl::IsAlreadyExists(Build(*fs, WithDigest(Sample().bolt.Build()), options).status()))
+        << taken;
     EXPECT_EQ(Files(*fs, "/"), before);
   }
 }
@@ -252,7 +274,8 @@ TEST(BuildDataDir, TheWalMayLieElsewhere) {
   const Status refused = Build(*fs, "garbage", options).status();
   EXPECT_FALSE(Exists(*fs, "/fast").value()) << "left behind after " << refused;
   ASSERT_TRUE(Build(*fs, WithDigest(Sample().bolt.Build()), options).ok());
-  EXPECT_EQ(Read(*fs, "/fast/disk/wal/0000000000000000-0000000000000000.wal"), EncodeFirstWal(OneMember(), options.node));
+  EXPECT_EQ(Read(*fs, "/fast/disk/wal/0000000000000000-0000000000000000.wal"),
+            EncodeFirstWal(OneMember(), options.node));
   EXPECT_FALSE(Exists(*fs, "/out/member/wal").value());
 }
 
@@ -271,7 +294,8 @@ TEST(BuildDataDir, BumpRaisesTheRevisionByAnInvisibleEntry) {
 }
 
 TEST(BuildDataDir, BumpCountsFromTheRevisionThatEtcdWouldHave) {
-  // etcd starts from the compaction if that is later than the last entry: everything after it was deleted and compacted.
+  // etcd starts from the compaction if that is later than the last entry: everything after it was
+  // deleted and compacted.
   testing::MvccBuilder builder = Sample();
   builder.bolt.Add("meta", "scheduledCompactRev", mvcc::Revision{.main = 60}.Encode());
   builder.bolt.Add("meta", "finishedCompactRev", mvcc::Revision{.main = 60}.Encode());
@@ -315,7 +339,8 @@ TEST(BuildDataDir, CancellationLeavesNothing) {
 
 TEST(BuildDataDir, AnErrorAnywhereLeavesNothing) {
   const std::string snapshot = WithDigest(Sample().bolt.Build());
-  for (const Status& error : {ResourceExhaustedError("no space left on device"), DataLossError("i/o error")}) {
+  for (const Status& error :
+       {ResourceExhaustedError("no space left on device"), DataLossError("i/o error")}) {
     for (int n = 1;; ++n) {
       auto disk = EmptyTarget();
       FaultFs faulty(*disk);
@@ -359,8 +384,10 @@ TEST(BuildDataDir, TheWalComesLastAndEverythingIsSynced) {
   FaultFs fs(*disk);
   const std::string snapshot = WithDigest(Sample().bolt.Build());
   ASSERT_TRUE(Build(fs, snapshot).ok());
-  const std::size_t size = snapshot.size(), image = size - 32, wal = EncodeFirstWal(OneMember(), Options().node).size();
-  const std::size_t snap = EncodeRaftSnapshot(OneMember()).size(), tail = disk->Stat(kDb)->size_bytes - image;
+  const std::size_t size = snapshot.size(), image = size - 32,
+                    wal = EncodeFirstWal(OneMember(), Options().node).size();
+  const std::size_t snap = EncodeRaftSnapshot(OneMember()).size(),
+                    tail = disk->Stat(kDb)->size_bytes - image;
   const std::string snap_path = "/out/member/snap/0000000000000001-0000000000000001.snap";
   const std::vector<std::string> expected = {
       "mkdir /out/member",

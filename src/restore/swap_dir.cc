@@ -99,8 +99,11 @@ Status DirectorySwap::Swap() {
       return placed;
     }
   } else if (absl::IsAborted(exchanged)) {  // EBUSY
-    return WithHint(FailedPreconditionError("{} is a mount point: the restored data cannot be put in its place", live()),
-                    fmt::format("Nothing was changed. Mount the disk at {} instead, or unmount it, restore, and move the data to it.", db_dir_));
+    return WithHint(
+        FailedPreconditionError("{} is a mount point: the restored data cannot be put in its place", live()),
+        fmt::format("Nothing was changed. Mount the disk at {} instead, or unmount it, restore, and move the data "
+                    "to it.",
+                    db_dir_));
   } else {
     return exchanged;
   }

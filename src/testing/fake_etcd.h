@@ -12,15 +12,17 @@ namespace holdfast::testing {
 
 class FakeEtcd final : public etcd::Client {
  public:
-  etcd::MemberStatus status{.version = "3.5.16", .cluster_id = 0xc1, .member_id = 0xa1, .leader = 0xa1, .revision = 3};
-  std::string snapshot;                          // what streams: WithDigest(...)
-  std::size_t piece = 1000;                      // bytes a Read gives at most
-  std::size_t breaks_after = ~std::size_t{0};    // bytes, then `broken` instead of more
+  etcd::MemberStatus status{
+      .version = "3.5.16", .cluster_id = 0xc1, .member_id = 0xa1, .leader = 0xa1, .revision = 3};
+  std::string snapshot;                        // what streams: WithDigest(...)
+  std::size_t piece = 1000;                    // bytes a Read gives at most
+  std::size_t breaks_after = ~std::size_t{0};  // bytes, then `broken` instead of more
   Status broken = UnavailableError("the connection was lost");
-  std::function<void()> before_read;             // may wait, or stop something
+  std::function<void()> before_read;  // may wait, or stop something
 
   StatusOr<etcd::MemberStatus> GetStatus() override { return status; }
-  StatusOr<std::unique_ptr<etcd::SnapshotStream>> Snapshot(absl::Duration, std::stop_token) override {
+  StatusOr<std::unique_ptr<etcd::SnapshotStream>> Snapshot(absl::Duration,
+                                                           std::stop_token) override {
     return std::make_unique<Stream>(*this);
   }
 
@@ -45,8 +47,10 @@ class FakeEtcd final : public etcd::Client {
     StatusOr<std::size_t> Read(MutableByteSpan out) override {
       if (etcd_.before_read) etcd_.before_read();
       if (position_ >= etcd_.breaks_after) return etcd_.broken;
-      const std::size_t n = std::min({out.size(), etcd_.piece, etcd_.snapshot.size() - position_, etcd_.breaks_after - position_});
-      std::copy_n(BytesOf(etcd_.snapshot).begin() + static_cast<std::ptrdiff_t>(position_), n, out.begin());
+      const std::size_t n = std::min({out.size(), etcd_.piece, etcd_.snapshot.size() - position_,
+                                      etcd_.breaks_after - position_});
+      std::copy_n(BytesOf(etcd_.snapshot).begin() + static_cast<std::ptrdiff_t>(position_), n,
+                  out.begin());
       position_ += n;
       return n;
     }

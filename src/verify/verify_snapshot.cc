@@ -85,7 +85,9 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
   ASSIGN_OR_RETURN(out.found, std::move(found));
   // A database is whole pages, of at least 1,024 bytes each; what is left over is a piece of a digest.
   if (!out.has_digest && total % 512 != 0) {
-    return DataLossError("{} is cut off or has something behind it: {} bytes are neither a database nor one with its digest", path, total);
+    return DataLossError(
+        "{} is cut off or has something behind it: {} bytes are neither a database nor one with its digest", path,
+        total);
   }
   return out;
 }

@@ -1,5 +1,5 @@
-"""kill -9 and failing system calls in the middle of restores, saves and removals. strace makes the N-th call of a kind the
-last one, or fail; the kinds and numbers together are every moment at which the files on disk are in another state."""
+"""kill -9 and failing system calls in the middle of restores, saves and removals. strace makes the N-th call of a kind
+the last one, or fail; kinds and numbers together are every moment at which the files on disk are in another state."""
 import hashlib
 import json
 import os
@@ -17,7 +17,8 @@ CAS = ("client-ca", "server-ca", "request-header-ca", "etcd/server-ca", "etcd/pe
 
 def strace(effect, call, n, *argv):
     """The command under strace: the n-th `call` of a thread has this effect. Children that exec (etcd) run free."""
-    return ["strace", "-f", "-b", "execve", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{effect}:when={n}", *argv]
+    return ["strace", "-f", "-b", "execve", "-o", "/dev/null", "-e", f"trace={call}",
+            "-e", f"inject={call}:{effect}:when={n}", *argv]
 
 
 def need_strace(bench):
@@ -26,8 +27,9 @@ def need_strace(bench):
 
 
 class Bed:
-    """A stopped server that can be put back to what it was, and a snapshot to restore on it. The server holds `old`; a restore
-    brings `new`, with the certificates `new_cas`. foreign: those of another cluster, made an hour "before" or "after" ours."""
+    """A stopped server that can be put back to what it was, and a snapshot to restore on it. The server holds `old`; a
+    restore brings `new`, with the certificates `new_cas`. foreign: it is another cluster's, whose certificates were
+    made an hour "before" or "after" ours."""
 
     def __init__(self, bench, foreign=None, fresh=False):
         need_strace(bench)
@@ -83,7 +85,8 @@ class Bed:
         return {path: what for path, what in tree(self.server.server_dir).items() if path != "lock"}
 
     def restore_args(self, *flags):
-        return self.server.server_args("--cluster-reset", f"--cluster-reset-restore-path={self.snapshot}", *self.flags, *flags)
+        return self.server.server_args("--cluster-reset", f"--cluster-reset-restore-path={self.snapshot}", *self.flags,
+                                       *flags)
 
     def run(self, *argv):
         return self.bench.run(*argv, env=self.server.env)
@@ -99,7 +102,7 @@ class Bed:
         check(result.code == 0, "the repeated restore failed", result)
 
     def check_serves(self, *allowed):
-        """A normal start serves exactly the old or exactly the restored data, with the certificates that belong to them."""
+        """A normal start serves exactly the old or exactly the restored data, with the certificates of these."""
         server = self.server
         server.start(*self.flags)
         found = keys_of(server.dump())
@@ -110,13 +113,14 @@ class Bed:
         server.stop()
         equal(db_names(server, "etcd-new"), [])
         check(not (server.db / "reset-flag").exists(), "reset-flag is still there")
-        equal([str(p) for p in server.server_dir.rglob("*.part") if "etcd-old-" not in str(p)], [], "leftovers")
+        leftovers = [str(p) for p in server.server_dir.rglob("*.part") if "etcd-old-" not in str(p)]
+        equal(leftovers, [], "leftovers")
         return which
 
 
 def kill_everywhere(bed, call, first=1, last=1000, step=1, serves=("old", "new"), flags=()):
-    """Kills at every step-th of the calls until the command is through. In turns, what follows is a normal start, or the same
-    restore again. Returns what the normal starts served."""
+    """Kills at every step-th of the calls until the command is through. In turns, what follows is a normal start, or
+    the same restore again. Returns what the normal starts served."""
     served = []
     for turn, n in enumerate(range(first, last, step)):
         bed.put_back()
@@ -166,7 +170,7 @@ def test_kill_a_restore_while_it_swaps_and_after(bench):
                 bed.restore()
             equal(bed.check_serves("old", "new"), "new" if again else serves, "killed at", call, n)
             olds = db_names(bed.server, "etcd-old-")
-            equal(len(olds), {("old", False): 0, ("old", True): 1, ("new", False): 1, ("new", True): 2}[serves, again], olds)
+            equal(len(olds), (serves == "new") + again, olds)
 
 
 def test_kill_a_restore_while_files_are_made(bench):
@@ -198,7 +202,7 @@ def test_kill_a_restore_that_is_being_undone(bench):
 
 
 def test_a_second_restore_that_fails_does_not_forget_the_first(bench):
-    """The first was killed before it wrote the certificates; the second is undone; then the first has to be finished."""
+    """The first was killed before it wrote the certificates; the second is undone; then the first must be finished."""
     bed = Bed(bench, foreign="before")
     bed.put_back()
     equal(bed.injured_restore(KILL, "renameat2", 2).code, -signal.SIGKILL)
@@ -251,8 +255,8 @@ def test_a_plain_reset_finishes_a_restore_that_was_killed(bench):
 
 def test_kill_the_first_restore_of_a_new_host(bench):
     bed = Bed(bench, fresh=True)
-    for call, n in (("mkdir", 8), ("rename", 1), ("fallocate", 1), ("rename", 3), ("renameat2", 1), ("rename", 5), ("rename", 20),
-                    ("unlink", 1)):
+    for call, n in (("mkdir", 8), ("rename", 1), ("fallocate", 1), ("rename", 3), ("renameat2", 1), ("rename", 5),
+                    ("rename", 20), ("unlink", 1)):
         for again in (False, True):
             bed.put_back()
             result = bed.injured_restore(KILL, call, n)
@@ -261,7 +265,8 @@ def test_kill_the_first_restore_of_a_new_host(bench):
                 bed.restore()
             elif not (bed.server.db / "etcd").exists() and db_names(bed.server, "etcd-new"):
                 # Half of the data came: an empty cluster is not what anybody wants, unless the data were complete.
-                complete = [p for p in bed.server.db.glob("etcd-new-*/restore.json") if json.loads(p.read_text())["complete"]]
+                markers = bed.server.db.glob("etcd-new-*/restore.json")
+                complete = [p for p in markers if json.loads(p.read_text())["complete"]]
                 if not complete and list(bed.server.db.glob("etcd-new-*/*")):
                     refused = bed.run(*bed.server.server_args(*bed.flags))
                     equal(refused.code, 1, call, n, refused)
@@ -278,7 +283,8 @@ def test_without_the_token_an_unfinished_restore_says_which_is_needed(bench):
     equal(bed.injured_restore(KILL, "rename", 5).code, -signal.SIGKILL)
     result = bed.run(*bed.server.server_args())
     equal(result.code, 4, result)
-    contains(result.err, "needs the token with the hash " + hashlib.sha256(b"shared").hexdigest()[:12] + ", no token was given")
+    needed = hashlib.sha256(b"shared").hexdigest()[:12]
+    contains(result.err, f"needs the token with the hash {needed}, no token was given")
     contains(result.err, "Give the server token of the time with --token or --token-file")
     bed.check_serves("new")
 
@@ -313,7 +319,8 @@ def test_kill_a_native_restore(bench):
                 break
             check((bench.dir / "data").exists() or (call, n) == ("mkdir", 1), call, n)
             if list((bench.dir / "data").glob("member/wal/*")):
-                check(whole is None or (bench.dir / "data/member/snap/db").read_bytes() == whole, call, n, "a WAL beside half a database")
+                database = (bench.dir / "data/member/snap/db").read_bytes()
+                check(whole is None or database == whole, call, n, "a WAL beside half a database")
             if list((bench.dir / "data").glob("*")):
                 again = bench.run(*argv)
                 equal(again.code, 1, again)
@@ -346,7 +353,7 @@ def test_restores_that_are_stopped_leave_nothing(bench):
 # --- calls that fail ---
 
 def fail_everywhere(bed, call, error, first=1, last=1000, step=1):
-    """As kill_everywhere, but the call fails. A restore that says it failed has left everything as it was, or can be finished."""
+    """As kill_everywhere, but the call fails. A restore that failed has left all as it was, or can be finished."""
     for n in range(first, last, step):
         bed.put_back()
         result = bed.injured_restore(f"error={error}", call, n)
@@ -444,6 +451,28 @@ def injured_save(server, effect, call, n, *flags):
     return result
 
 
+class SlowSave:
+    """A save that is held up at its first write until it is let go."""
+
+    def __init__(self, server):
+        self.server = server
+        self.tracer = subprocess.Popen(strace("delay_enter=100000000", "pwrite64", 1, "-p", str(server.process.pid)),
+                                       stderr=subprocess.PIPE, text=True)
+        server.bench.stack.callback(self.tracer.kill)
+        contains(self.tracer.stderr.readline(), "attached")
+        self.log = server.bench.dir / "slow-save.log"
+        self.log.write_text("")
+        self.process = server.bench.spawn([server.program, "etcd-snapshot", "save"], self.log.name, env=server.env)
+        wait_for(lambda: list(server.snapshots.glob("*.part")), "the save to begin")
+
+    def let_go(self):
+        self.tracer.kill()
+        self.tracer.communicate()
+
+    def result(self):
+        return self.process.wait(60), self.log.read_text()
+
+
 def check_snapshots_are_whole(server):
     for name in server.names():
         status = server.snapshot("status", server.snapshots / name)
@@ -471,8 +500,8 @@ def kill_saves(bench, moments, *flags):
 
 
 def test_kill_a_server_while_it_saves(bench):
-    kill_saves(bench, [("fchmod", 1), ("pwrite64", 1), ("pwrite64", 3), ("fsync", 1), ("fsync", 2), ("renameat2", 1), ("mkdir", 1),
-                       ("fsync", 3), ("fchmod", 2), ("rename", 1), ("fsync", 4)])
+    kill_saves(bench, [("fchmod", 1), ("pwrite64", 1), ("pwrite64", 3), ("fsync", 1), ("fsync", 2), ("renameat2", 1),
+                       ("mkdir", 1), ("fsync", 3), ("fchmod", 2), ("rename", 1), ("fsync", 4)])
 
 
 def test_kill_a_server_while_it_saves_compressed(bench):
@@ -483,7 +512,8 @@ def test_saves_that_fail_leave_nothing_half(bench):
     need_strace(bench)
     server = bench.server().start()
     server.fill(300, value_size=10000)
-    for call, error, n in (("pwrite64", "ENOSPC", 2), ("fsync", "EIO", 1), ("renameat2", "EIO", 1), ("fchmod", "EIO", 1)):
+    for call, error, n in (("pwrite64", "ENOSPC", 2), ("fsync", "EIO", 1), ("renameat2", "EIO", 1),
+                           ("fchmod", "EIO", 1)):
         before = server.names()
         result = injured_save(server, f"error={error}", call, n)
         check(result.code not in (0, 5), call, error, result)
@@ -496,6 +526,48 @@ def test_saves_that_fail_leave_nothing_half(bench):
     contains(server.log_text(), "its metadata could not be written")
     check_snapshots_are_whole(server)
     equal(len(server.names()), 1)
+    server.stop()
+
+
+def test_what_happens_during_a_save(bench):
+    need_strace(bench)
+    server = bench.server().start()
+    server.fill(3000, value_size=10000)  # more than fits into the buffers between etcd and the disk
+    save = SlowSave(server)
+    equal(server.names(), [], "what is being written is not listed")
+    second = server.snapshot("save")
+    equal(second.code, 6, second)
+    contains(second.err, "snapshot save already in progress")
+    equal(server.snapshot("prune").code, 0, "others go on meanwhile")
+    save.let_go()
+    code, text = save.result()
+    equal(code, 0, text)
+    equal(len(server.names()), 1)
+
+    # etcd dies in the middle: the save fails, etcd comes back, the next save is fine.
+    save = SlowSave(server)
+    for pid in server.etcd_pids():
+        os.kill(pid, signal.SIGKILL)
+    save.let_go()
+    code, text = save.result()
+    check(code not in (0, 2, 6), code, text)
+    contains(text, "Error: ")
+    equal(list(server.snapshots.glob("*.part")), [])
+    equal(len(server.names()), 1)
+    wait_for(lambda: server.get("/readyz")[0] == 200, "etcd to be back")
+
+    # The server is told to end in the middle: it does, and leaves nothing half.
+    save = SlowSave(server)
+    server.process.send_signal(signal.SIGTERM)
+    save.let_go()
+    code, text = save.result()
+    check(code != 0, "the save of a server that ended succeeded", text)
+    equal(server.process.wait(60), 0)
+    equal(list(server.snapshots.glob("*.part")), [])
+    check_snapshots_are_whole(server)
+    server.start()
+    server.save()
+    check_snapshots_are_whole(server)
     server.stop()
 
 
@@ -565,8 +637,8 @@ def test_kill_the_first_start(bench):
             server = bench.server(f"{call}-{n}")
             log = f"strace-{call}-{n}.log"
             tracer = bench.spawn(strace(KILL, call, n, *server.server_args()), log, env=server.env)
-            through = wait_for(lambda: tracer.poll() is not None or server.get("/readyz")[0] == 200, "the server to die or to be ready")
-            if through and tracer.poll() is None:
+            wait_for(lambda: tracer.poll() is not None or server.get("/readyz")[0] == 200, "it to die or to be ready")
+            if tracer.poll() is None:
                 os.kill(int((server.server_dir / "lock").read_text()), signal.SIGTERM)
                 tracer.wait(30)
                 check(n > 3, "nothing was killed")

@@ -133,7 +133,8 @@ def test_a_flipped_bit_anywhere(bench):
 def test_cut_at_any_length(bench):
     good = bench.sample_snapshot(200, value_size=40).read_bytes()
     pages = len(good) // 4096
-    lengths = {1, 31, 32, 33, 64, 511, 512, 544, 4095, 4096, 4128, 8191, 8192, 8224, len(good) - 1, len(good) - 31, len(good) - 33}
+    lengths = {1, 31, 32, 33, 64, 511, 512, 544, 4095, 4096, 4128, 8191, 8192, 8224}
+    lengths |= {len(good) - less for less in (1, 31, 33)}
     lengths |= {page * 4096 + more for page in range(1, pages) for more in (0, 32)}
     path = bench.dir / "cut"
     for length in sorted(lengths):
@@ -146,8 +147,9 @@ def test_cut_at_any_length(bench):
 
 def test_what_is_no_snapshot(bench):
     path = bench.dir / "file"
-    for content in (b"", b"x", b"no database at all\n" * 1000, b"\0" * 100000, b"PK\x03\x04", b"PK\x03\x04" + b"x" * 1000,
-                    b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfd" + b"x" * 1000, random.Random(2).randbytes(50000)):
+    for content in (b"", b"x", b"no database at all\n" * 1000, b"\0" * 100000, b"PK\x03\x04",
+                    b"PK\x03\x04" + b"x" * 1000, b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfd" + b"x" * 1000,
+                    random.Random(2).randbytes(50000)):
         path.write_bytes(content)
         damaged(bench, path, "content", content[:20])
     directory = status(bench, bench.dir)
@@ -162,7 +164,8 @@ def test_what_is_no_snapshot(bench):
 
 def test_zips_that_are_not_one_snapshot(bench):
     good = bench.sample_snapshot(10).read_bytes()
-    cases = {"two": ["a", "b"], "path": ["../../etc/passwd"], "nested": ["dir/snapshot"], "absolute": ["/snapshot"], "none": []}
+    cases = {"two": ["a", "b"], "path": ["../../etc/passwd"], "nested": ["dir/snapshot"], "absolute": ["/snapshot"],
+             "none": []}
     for name, entries in cases.items():
         path = bench.dir / f"{name}.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
