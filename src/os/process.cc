@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <future>
 #include <thread>
 
 #include "base/bytes.h"
@@ -24,6 +26,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kLineBytesMax = 16 * kKiB;
+constexpr std::chrono::seconds kLastLinesPatience{2};
 
 int PidfdOpen(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
@@ -129,9 +132,13 @@ class PosixChild final : public ChildProcess {
   PosixChild(pid_t pid, Fd pidfd, Fd output, Fd wake,
              std::function<void(std::string_view)> on_output_line)
       : pid_(pid), pidfd_(std::move(pidfd)), wake_(std::move(wake)) {
-    reader_ = std::jthread([fd = std::move(output), on_line = std::move(on_output_line)] {
+    std::promise<void> ended;
+    output_ended_ = ended.get_future();
+    reader_ = std::jthread([fd = std::move(output), on_line = std::move(on_output_line),
+                            ended = std::move(ended)]() mutable {
       ::pthread_setname_np(::pthread_self(), "child-output");
       ReadLines(fd.get(), on_line);
+      ended.set_value();
     });
   }
 
@@ -171,6 +178,13 @@ class PosixChild final : public ChildProcess {
 
  private:
   ExitReason Reap() {
+    siginfo_t info;
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
+    // What it started goes with it: the number of its group is nobody else's until it is reaped.
+    ::kill(-pid_, SIGKILL);
+    // Its last lines, which say why it ended, may still be on their way.
+    output_ended_.wait_for(kLastLinesPatience);
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
@@ -181,6 +195,7 @@ class PosixChild final : public ChildProcess {
   const pid_t pid_;
   Fd pidfd_, wake_;
   std::optional<ExitReason> exited_;
+  std::future<void> output_ended_;
   std::jthread reader_;
 };
 

@@ -43,7 +43,8 @@ class ChildProcess {
 
   virtual pid_t pid() const = 0;
 
-  // Waits until it ends, at most `length`; nullopt if it still runs then or `stop` was requested.
+  // Waits until it ends, at most `length`; nullopt if it still runs then or `stop` was requested. When it has ended, what
+  // it started is ended too, and its last lines have come.
   virtual std::optional<ExitReason> Wait(absl::Duration length, std::stop_token stop) = 0;
 
   virtual void Signal(int signal) = 0;

@@ -23,6 +23,34 @@ TEST(Process, OutputArrivesByLineAndTheExitCodeIsKept) {
   EXPECT_EQ(lines, (std::vector<std::string>{"one", "two"}));
 }
 
+TEST(Process, TheLastLinesHaveComeWhenItHasEnded) {
+  for (int i = 0; i < 50; ++i) {
+    std::mutex mutex;
+    std::string last;
+    auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "echo why it ends; exit 7"},
+                                      .on_output_line = [&](std::string_view line) {
+                                        const std::scoped_lock lock(mutex);
+                                        last = line;
+                                      }}).value();
+    ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+    const std::scoped_lock lock(mutex);
+    EXPECT_EQ(last, "why it ends");
+  }
+}
+
+TEST(Process, WhatItStartedEndsWithIt) {
+  std::mutex mutex;
+  std::string pid;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "sleep 1000 & echo $!"},
+                                    .on_output_line = [&](std::string_view line) {
+                                      const std::scoped_lock lock(mutex);
+                                      pid = line;
+                                    }}).value();
+  ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+  child.reset();  // would wait for the sleep, which holds the pipe
+  EXPECT_NE(std::stoi(pid), 0);
+}
+
 TEST(Process, MissingProgramIsAnErrorOfStart) {
   const auto child = ChildProcess::Start({.argv = {"/no/such/program"}, .on_output_line = {}});
   EXPECT_EQ(MessageOf(child.status()), "execute /no/such/program: no such file or directory");
