@@ -571,6 +571,25 @@ def test_what_happens_during_a_save(bench):
     server.stop()
 
 
+def test_an_etcd_behind_a_script_ends_with_its_server(bench):
+    script = bench.dir / "etcd-script"
+    server = bench.server()
+    script.write_text(f'#!/bin/sh\n{server.etcd_dir}/etcd "$@"\n')  # no exec: etcd is the script's child
+    script.chmod(0o755)
+    server.start(f"--etcd-binary={script}")
+    server.fill(5)
+    before = server.dump()
+    snapshot = server.save()
+    server.stop()
+    equal(server.etcd_pids(), [])
+    result = server.restore(snapshot, f"--etcd-binary={script}")
+    equal(result.code, 0, result)
+    equal(server.etcd_pids(), [])
+    server.start()
+    equal(server.dump(), before)
+    server.stop()
+
+
 # --- removals ---
 
 def removal_bed(bench):
