@@ -5,15 +5,18 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "os/fd.h"
@@ -46,7 +49,7 @@ ExitReason ReasonOf(int status) {
 }
 
 // In the child, between fork and exec: only calls that are safe there. Never returns.
-[[noreturn]] void Exec(char* const* argv, pid_t parent, int out, int err, int report) {
+[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int out, int err, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
@@ -58,22 +61,36 @@ ExitReason ReasonOf(int status) {
   ::dup2(null, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
-  ::execv(argv[0], argv);
+  ::execve(argv[0], argv, environment);
   const int error = errno;
   (void)!::write(report, &error, sizeof error);
   ::_exit(127);
 }
 
-StatusOr<pid_t> Spawn(std::vector<std::string>& args, int out, int err) {
+// Ours without what is hidden; ends with a null.
+std::vector<char*> EnvironmentWithout(const std::vector<std::string>& hidden) {
+  std::vector<char*> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const bool is_hidden = std::any_of(hidden.begin(), hidden.end(), [&](const std::string& name) { return text.starts_with(name); });
+    if (!is_hidden) out.push_back(*entry);
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
+StatusOr<pid_t> Spawn(ChildOptions& options, int out, int err) {
+  std::vector<std::string>& args = options.argv;
   CHECK(!args.empty());
   std::vector<char*> argv;
   for (std::string& a : args) argv.push_back(a.data());
   argv.push_back(nullptr);
+  const std::vector<char*> environment = EnvironmentWithout(options.hidden_environment);
   ASSIGN_OR_RETURN(Pipe report, MakePipe());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return ErrnoError(errno, fmt::format("start {}", args[0]));
-  if (pid == 0) Exec(argv.data(), parent, out, err, report.write.get());
+  if (pid == 0) Exec(argv.data(), environment.data(), parent, out, err, report.write.get());
   report.write.Reset();
   // exec closes the pipe; bytes in it are exec's errno
   int error = 0;
@@ -115,9 +132,12 @@ class PosixChild final : public ChildProcess {
   PosixChild(pid_t pid, Fd pidfd, Fd output, Fd wake,
              std::function<void(std::string_view)> on_output_line)
       : pid_(pid), pidfd_(std::move(pidfd)), wake_(std::move(wake)) {
-    reader_ = std::jthread([fd = std::move(output), on_line = std::move(on_output_line)] {
+    reader_ = std::jthread([this, fd = std::move(output), on_line = std::move(on_output_line)] {
       ::pthread_setname_np(::pthread_self(), "child-output");
       ReadLines(fd.get(), on_line);
+      const MutexLock lock(mutex_);
+      output_ended_ = true;
+      changed_.notify_all();
     });
   }
 
@@ -126,6 +146,7 @@ class PosixChild final : public ChildProcess {
       Signal(SIGKILL);
       Reap();
     }
+    if (!WaitForOutputEnd(kOutputPatience)) ::kill(-pid_, SIGKILL);
   }
 
   pid_t pid() const override { return pid_; }
@@ -140,22 +161,38 @@ class PosixChild final : public ChildProcess {
     const int timeout_ms = static_cast<int>(
         std::min<std::int64_t>(absl::ToInt64Milliseconds(length), 24 * 3600 * 1000));
     const int n = ::poll(fds, 2, std::max(timeout_ms, 0));
-    if (n > 0 && (fds[0].revents & POLLIN) != 0) return Reap();
+    // What an earlier stop wrote must not end a later wait.
+    std::uint64_t ignored;
+    (void)!::read(wake_.get(), &ignored, sizeof ignored);
+    if (n > 0 && (fds[0].revents & POLLIN) != 0) {
+      const ExitReason reason = Reap();
+      // Its last lines are often the reason why it ended.
+      WaitForOutputEnd(kOutputPatience);
+      return reason;
+    }
     return std::nullopt;
   }
 
+  // To its whole group: a wrapper script may have started the real program without exec.
   void Signal(int signal) override {
-    if (!exited_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0);
+    if (!exited_) ::kill(-pid_, signal);
   }
 
   ExitReason Stop(absl::Duration grace) override {
     Signal(SIGTERM);
-    if (auto reason = Wait(grace, {})) return *reason;
-    Signal(SIGKILL);
-    return Reap();
+    const auto reason = Wait(grace, {});
+    if (!reason) {
+      Signal(SIGKILL);
+      return Reap();
+    }
+    // What keeps the output open is still at work.
+    WaitForOutputEnd(grace);
+    return *reason;
   }
 
  private:
+  static constexpr absl::Duration kOutputPatience = absl::Seconds(1);
+
   ExitReason Reap() {
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -164,9 +201,17 @@ class PosixChild final : public ChildProcess {
     return *exited_;
   }
 
+  bool WaitForOutputEnd(absl::Duration length) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, absl::ToChronoMilliseconds(length), [this] { return output_ended_; });
+  }
+
   const pid_t pid_;
   Fd pidfd_, wake_;
   std::optional<ExitReason> exited_;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  bool output_ended_ HF_GUARDED_BY(mutex_) = false;
   std::jthread reader_;
 };
 
@@ -180,7 +225,7 @@ StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options
   ASSIGN_OR_RETURN(Pipe output, MakePipe());
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoError(errno, "make eventfd");
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options.argv, output.write.get(), output.write.get()));
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options, output.write.get(), output.write.get()));
   Fd pidfd(PidfdOpen(pid));
   if (!pidfd.valid()) {
     const Status status = ErrnoError(errno, "pidfd_open");
@@ -211,14 +256,23 @@ StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration l
   return output;
 }
 
+namespace {
+// A directory may be "executed" too, as far as access() goes.
+bool IsRegularFile(const std::string& path) {
+  struct stat st;
+  return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode);
+}
+}  // namespace
+
 StatusOr<std::string> FindProgram(const std::string& program) {
   if (program.find('/') != std::string::npos) {
     if (::access(program.c_str(), X_OK) != 0) return ErrnoError(errno, fmt::format("execute {}", program));
+    if (!IsRegularFile(program)) return FailedPreconditionError("{} is not a program", program);
     return program;
   }
   for (const std::string& directory : Split(Environment("PATH").value_or("/usr/bin:/bin"), ':')) {
     const std::string path = JoinPath(directory.empty() ? "." : directory, program);
-    if (::access(path.c_str(), X_OK) == 0) return path;
+    if (::access(path.c_str(), X_OK) == 0 && IsRegularFile(path)) return path;
   }
   return NotFoundError("no program \"{}\" on PATH", program);
 }

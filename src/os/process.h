@@ -28,6 +28,8 @@ struct ChildOptions {
   std::vector<std::string> argv;  // argv[0] is the program's path
   // Called from a thread of the child object for each line of its stdout and stderr, cut at 16 KiB.
   std::function<void(std::string_view)> on_output_line;
+  // Variables whose names begin so are not handed on: they are meant for us alone, or secret.
+  std::vector<std::string> hidden_environment = {};
 };
 
 // Not thread-safe, except Kill.
@@ -36,14 +38,16 @@ class ChildProcess {
   // Fails if the program cannot be executed.
   static StatusOr<std::unique_ptr<ChildProcess>> Start(ChildOptions options);
 
-  // Kills it if it still runs, and waits.
+  // Kills it if it still runs, with what it started and that still writes to its output, and waits.
   virtual ~ChildProcess() = default;
 
   virtual pid_t pid() const = 0;
 
-  // Waits until it ends, at most `length`; nullopt if it still runs then or `stop` was requested.
+  // Waits until it ends, at most `length`; nullopt if it still runs then or `stop` was requested. Its last lines have been
+  // handed over when this says that it ended.
   virtual std::optional<ExitReason> Wait(absl::Duration length, std::stop_token stop) = 0;
 
+  // To it and what it started.
   virtual void Signal(int signal) = 0;
 
   // SIGTERM, then after `grace` SIGKILL; returns when it is gone.
