@@ -32,7 +32,7 @@ class RunningServer {
   const std::shared_ptr<Client>& client() { return client_; }
   ServerProcess& process() { return *process_; }
 
-  // SIGTERM, and SIGKILL if it does not end within seconds.
+  // SIGTERM, and SIGKILL if it does not end within seconds. client() is null then; whoever still holds it delays the end.
   void Stop();
 
  private:

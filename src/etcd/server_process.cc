@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/distribution.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -22,7 +23,8 @@ StatusOr<std::string> ProgramVersion(const std::string& binary) {
 LogLineParts ParseLogLine(std::string_view line) {
   LogLineParts parts;
   const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
+  parts.is_json = json.is_object();
+  if (!parts.is_json) {
     parts.text = line;
     if (line.starts_with("[WARNING]")) parts.level = LogLineParts::Level::kWarn;
     if (line.starts_with("panic:") || line.starts_with("fatal error:")) parts.level = LogLineParts::Level::kError;
@@ -52,14 +54,15 @@ bool IsExpected(std::string_view text) {
 void ServerProcess::OnLine(std::string_view line) {
   constexpr std::size_t kLastWordsMax = 2000;
   const LogLineParts parts = ParseLogLine(line);
-  if (parts.level == LogLineParts::Level::kInfo || IsExpected(parts.text)) {
-    LogDebug("etcd: {}", parts.text);
-    return;
-  }
-  {
+  const bool quiet = parts.level == LogLineParts::Level::kInfo || IsExpected(parts.text);
+  if (!quiet || !parts.is_json) {
     const MutexLock lock(mutex_);
     last_words_ = last_words_.empty() ? parts.text : last_words_ + "; " + parts.text;
     if (last_words_.size() > kLastWordsMax) last_words_.erase(0, last_words_.size() - kLastWordsMax);
+  }
+  if (quiet) {
+    LogDebug("etcd: {}", parts.text);
+    return;
   }
   if (parts.level == LogLineParts::Level::kWarn) {
     LogWarn("etcd: {}", parts.text);
@@ -68,11 +71,23 @@ void ServerProcess::OnLine(std::string_view line) {
   }
 }
 
+namespace {
+
+// The token may stand in our environment. systemd's socket is ours too: etcd would tell it that the service is ready.
+std::vector<std::string> HiddenEnvironment() {
+  std::vector<std::string> hidden = {"NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "AWS_"};
+  for (const Distribution& distribution : Distributions()) hidden.emplace_back(distribution.env_prefix);
+  return hidden;
+}
+
+}  // namespace
+
 StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::string& binary, const std::string& config_path) {
   std::unique_ptr<ServerProcess> process(new ServerProcess());
   ASSIGN_OR_RETURN(process->child_,
                    ChildProcess::Start({.argv = {binary, "--config-file", config_path},
-                                        .on_output_line = [p = process.get()](std::string_view line) { p->OnLine(line); }}));
+                                        .on_output_line = [p = process.get()](std::string_view line) { p->OnLine(line); },
+                                        .hidden_environment = HiddenEnvironment()}));
   return process;
 }
 
