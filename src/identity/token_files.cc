@@ -1,5 +1,7 @@
 #include "identity/token_files.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -23,6 +25,30 @@ Status WriteIfDifferent(FileSystem& fs, const std::string& path, std::string_vie
 Status LinkIfMissing(FileSystem& fs, const std::string& target, const std::string& link) {
   const Status made = fs.MakeSymlink(target, link);
   return absl::IsAlreadyExists(made) ? OkStatus() : made;
+}
+
+bool IsLink(FileSystem& fs, const std::string& path) {
+  const auto entries = fs.List(DirName(path));
+  if (!entries.ok()) return false;
+  return std::any_of(entries->begin(), entries->end(), [&](const DirectoryEntry& entry) {
+    return entry.name == BaseName(path) && entry.info.kind == FileKind::kSymlink;
+  });
+}
+
+// agent-token: a link to the server's token, or a file of its own.
+Status WriteAgentToken(FileSystem& fs, const DataLayout& layout, const Secret& own) {
+  const std::string path = layout.agent_token();
+  const bool is_link = IsLink(fs, path);
+  if (!own.empty()) {
+    // Over a link nothing is compared: what it shows is the other token. The rename takes the link's place.
+    return is_link ? WriteFileAtomically(fs, path, own.reveal(), 0600) : WriteIfDifferent(fs, path, own.reveal());
+  }
+  if (!is_link) {
+    // A file of an earlier --agent-token holds a token that is valid no more.
+    const Status removed = fs.RemoveFile(path);
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  }
+  return LinkIfMissing(fs, layout.token(), path);
 }
 
 }  // namespace
@@ -59,12 +85,8 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
   };
   RETURN_IF_ERROR(WriteIfDifferent(fs, layout.token(), file_text("server", options.password)));
   RETURN_IF_ERROR(LinkIfMissing(fs, layout.token(), layout.node_token()));
-  if (options.agent_password.empty()) {
-    RETURN_IF_ERROR(LinkIfMissing(fs, layout.token(), layout.agent_token()));
-  } else {
-    // Replaces a link too: the rename takes its place.
-    RETURN_IF_ERROR(WriteFileAtomically(fs, layout.agent_token(), file_text("node", options.agent_password), 0600));
-  }
+  const bool own_agents = !options.agent_password.empty();
+  RETURN_IF_ERROR(WriteAgentToken(fs, layout, own_agents ? Secret(file_text("node", options.agent_password)) : Secret()));
 
   RETURN_IF_ERROR(MakeDirectories(fs, layout.cred(), 0700));
   PasswdFile passwd;
