@@ -298,7 +298,7 @@ class Server:
         wait_for(lambda: not self.etcd_pids(), "etcd to die with its server")
 
     def etcd_pids(self):
-        found = self.bench.run("pgrep", "-f", f"--config-file {self.data_dir}/server/db/etcd/config").out.split()
+        found = self.bench.run("pgrep", "-f", "--", f"--config-file {self.data_dir}/server/db/etcd/config").out.split()
         return [int(pid) for pid in found]
 
     def log_text(self):
