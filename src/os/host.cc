@@ -158,6 +158,11 @@ std::vector<std::string> LocalAddresses() {
   return out;
 }
 
+bool IsIpAddress(const std::string& text) {
+  in6_addr out;
+  return ::inet_pton(AF_INET, text.c_str(), &out) == 1 || ::inet_pton(AF_INET6, text.c_str(), &out) == 1;
+}
+
 Status CheckPortFree(const std::string& address, int port) {
   const bool v6 = address.find(':') != std::string::npos;
   const Fd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -196,7 +201,9 @@ int TerminalColumns() {
 
 bool RunsAsRoot() { return ::geteuid() == 0; }
 
-void HideArguments(int argc, char** argv, int keep) {
+void HideArguments(int argc, char** argv, int words_max) {
+  int keep = 1;
+  while (keep < argc && keep <= words_max && argv[keep][0] != '-') ++keep;
   for (int i = keep; i < argc; ++i) std::memset(argv[i], 0, std::strlen(argv[i]));
 }
 

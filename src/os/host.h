@@ -23,6 +23,9 @@ std::string NodeAddress();
 // Every address of this host, loopback included, as text.
 std::vector<std::string> LocalAddresses();
 
+// An IPv4 or IPv6 address in its usual form.
+bool IsIpAddress(const std::string& text);
+
 // True if nothing listens on this TCP port at `address` (an IP; empty: any), found by binding it for a moment.
 // Otherwise kFailedPrecondition that names the process that does, if we may see it: "port 2379 is in use by etcd (pid 12)".
 Status CheckPortFree(const std::string& address, int port);
@@ -32,9 +35,9 @@ int TerminalColumns();  // 80 if unknown
 
 bool RunsAsRoot();
 
-// Overwrites what `ps` shows of the arguments behind argv[0] and the command words, so that no secret stands there.
-// `keep` is the number of leading arguments to keep.
-void HideArguments(int argc, char** argv, int keep);
+// Overwrites what `ps` shows of the arguments, so that no secret stands there. The program and at most `words_max` words
+// after it stay, up to the first flag.
+void HideArguments(int argc, char** argv, int words_max);
 
 // Peak resident memory of this process, in bytes.
 std::uint64_t PeakMemory();
