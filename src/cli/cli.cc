@@ -80,7 +80,7 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
 int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps; the command words stay.
-  const int words = argc > 1 && arguments[0] == "etcd-snapshot" ? 3 : 2;
+  const int words = argc > 1 && arguments[0] == "etcd-snapshot" ? 2 : 1;
   HideArguments(argc, argv, words);
   const SignalStop signals;
   const Status status = Run(arguments, DistributionFor(argv[0]), signals.token());

@@ -148,9 +148,9 @@ std::string OverviewText(std::string_view group, const Distribution& distributio
     out += fmt::format("  {:24} {}\n", help.words, help.summary);
   }
   out += fmt::format("\nConfiguration: {0}, {0}.d/*.yaml; every flag is a key there.\n", distribution.config_file);
-  out += "Exit codes:";
-  for (const ExitHelp& exit : ExitHelps()) out += fmt::format("{} {} {}", exit.code == 0 ? "" : ",", exit.code, Split(exit.meaning, ';')[0]);
-  return out + fmt::format(".\n\nMore about a command: {} help {}\n", distribution.name, group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
+  out += "\nExit codes:\n";
+  for (const ExitHelp& exit : ExitHelps()) out += fmt::format("  {} {}\n", exit.code, exit.meaning);
+  return out + fmt::format("\nMore about a command: {} help {}\n", distribution.name, group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
 }
 
 std::string Roff(std::string_view text) {

@@ -62,6 +62,8 @@ class Server final : public ApiBackend {
       : options_(options), context_(context), fs_(context.fs), layout_(options.data_dir), metrics_(context.distribution.metric_prefix) {}
 
   Status Run() {
+    // What etcd could not be started with is said now, not after attempts.
+    RETURN_IF_ERROR(etcd::EncodeServerConfig(EtcdOptions("").config).status());
     RETURN_IF_ERROR(MakeServerDirectories(fs_, layout_));
     ASSIGN_OR_RETURN(const DataDirLock lock, LockDataDir(fs_, layout_));
     const Status status = RunLocked(lock.holder_was_killed);
@@ -128,8 +130,6 @@ class Server final : public ApiBackend {
 
   Status RunLocked(bool predecessor_was_killed) {
     ASSIGN_OR_RETURN(node_name_, NodeName());
-    // What etcd could not be started with is said now, not after attempts.
-    RETURN_IF_ERROR(etcd::EncodeServerConfig(EtcdOptions("").config).status());
     RETURN_IF_ERROR(FindEtcd());
     RETURN_IF_ERROR(ReadTokens());
     RETURN_IF_ERROR(CheckPorts(predecessor_was_killed));
