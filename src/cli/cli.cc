@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <cerrno>
 #include <cstdio>
 
 #include "base/log.h"
@@ -77,13 +78,24 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
 
 }  // namespace
 
+namespace {
+
+// What was printed has arrived; a reader that went away early had enough of it.
+Status FlushOutput() {
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  return failed && errno != EPIPE ? ErrnoError(errno, "write to standard output") : OkStatus();
+}
+
+}  // namespace
+
 int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps; the command words stay.
   const int words = argc > 1 && arguments[0] == "etcd-snapshot" ? 2 : 1;
   HideArguments(argc, argv, words);
   const SignalStop signals;
-  const Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
+  Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
+  if (status.ok()) status = FlushOutput();
   if (status.ok()) return kExitDone;
   LogFatal("Error: {}", MessageOf(status));
   if (const std::string hint = HintOf(status); !hint.empty()) LogInfo("Hint: {}", hint);
