@@ -98,6 +98,7 @@ class Server final : public ApiBackend {
     const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
     const auto saved = Save(PlaceOf(request), base, compression, context_.stop,
                             [&](std::uint64_t done, std::uint64_t total) { on_progress({.done = done, .total = total}); });
+    if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
     // The caller did not cancel it, and may try again.
     if (absl::IsCancelled(saved.status())) return UnavailableError("the server is stopping");
     RETURN_IF_ERROR(saved.status());
@@ -379,7 +380,8 @@ class Server final : public ApiBackend {
       LogInfo("Scheduled snapshots are disabled");
     }
     absl::Duration next_watchdog = context_.clock.Steady();
-    while (context_.clock.Sleep(kTick, context_.stop) && !give_up.stop_requested()) {
+    const absl::Duration tick = std::min(kTick, notifier.watchdog_interval().value_or(kTick));
+    while (context_.clock.Sleep(tick, context_.stop) && !give_up.stop_requested()) {
       if (notifier.watchdog_interval() && context_.clock.Steady() >= next_watchdog) {
         notifier.Send("WATCHDOG=1");
         next_watchdog = context_.clock.Steady() + *notifier.watchdog_interval();
@@ -432,7 +434,6 @@ class Server final : public ApiBackend {
     }();
     // A refused second save is no failed snapshot: the first one goes on.
     if (!absl::IsAborted(saved.status())) metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
-    if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
     UpdateGauges();
     return saved;
   }
