@@ -69,24 +69,24 @@ def children(pid):
     return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def parts(directory):
-    return sorted(pathlib.Path(directory).glob("*.part*"))
+def parts(directory, pattern="*.part"):
+    return sorted(pathlib.Path(directory).glob(pattern))
 
 
 class StalledSave:
     """A save that has begun and goes on only at release(): etcd is stopped in the middle of its stream.
 
-    `start` begins a save and returns what belongs to it. The server needs some 30 MB of data, so that the stream does not
+    `start` begins a save (whose unfinished file has a name like `pattern`) and returns what belongs to it. The server needs some 30 MB of data, so that the stream does not
     fit in the buffers on its way."""
 
     MEGABYTES = 32
 
-    def __init__(self, server, start):
-        self.server = server
+    def __init__(self, server, start, pattern="*.part"):
+        self.server, self.pattern = server, pattern
         for _ in range(20):
             self.started = start()
             end = time.monotonic() + 30
-            while not parts(server.snapshots) and time.monotonic() < end:
+            while not self.parts() and time.monotonic() < end:
                 time.sleep(0.001)
             self.signal(signal.SIGSTOP)
             # It stands still if the unfinished file stays, and does not grow.
@@ -96,10 +96,13 @@ class StalledSave:
             wait_for(lambda: not parts(server.snapshots), "the save to end")
         raise AssertionError("no save could be stopped in its middle")
 
+    def parts(self):
+        return parts(self.server.snapshots, self.pattern)
+
     def stands(self):
         sizes = []
         for _ in range(6):
-            now = parts(self.server.snapshots)
+            now = self.parts()
             if not now:
                 return False
             sizes.append(sum(p.stat().st_size for p in now if p.exists()))
