@@ -62,7 +62,6 @@ Status FromCurl(CURLcode code, const char* detail, const HttpRequest& request) {
     case CURLE_SSL_CERTPROBLEM:
       return UnauthenticatedError("{}: {}", request.url, text);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
       return InvalidArgumentError("{}: {}", request.url, text);
     default:
       return UnavailableError("{}: {}", request.url, text);
@@ -81,6 +80,10 @@ class CurlClient final : public HttpClient {
   CurlClient& operator=(const CurlClient&) = delete;
 
   StatusOr<HttpResponse> Do(const HttpRequest& request) override {
+    // libcurl has one code for this and for an answer that is not HTTP.
+    if (!request.url.starts_with("https://") && !request.url.starts_with("http://")) {
+      return InvalidArgumentError("\"{}\" is no http or https URL", request.url);
+    }
     curl_easy_reset(handle_);
     struct Lists {
       curl_slist* headers = nullptr;
