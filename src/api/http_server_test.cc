@@ -27,8 +27,11 @@ using ::testing::StartsWith;
 const KeyPair& Certificate() {
   static const KeyPair pair = [] {
     const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
-    const KeyPair ca = MakeCa({.common_name = "ca", .now = now, .validity = absl::Hours(24 * 36500)}).value();
-    return MakeLeaf(ca, {.common_name = "x", .sans = {"127.0.0.1"}, .server_auth = true, .now = now}).value();
+    const KeyPair ca =
+        MakeCa({.common_name = "ca", .now = now, .validity = absl::Hours(24 * 36500)}).value();
+    return MakeLeaf(ca,
+                    {.common_name = "x", .sans = {"127.0.0.1"}, .server_auth = true, .now = now})
+        .value();
   }();
   return pair;
 }
@@ -101,7 +104,8 @@ class HttpServerTest : public ::testing::Test {
     options_.address = "127.0.0.1";
     options_.certificate_pem = Certificate().certificate_pem;
     options_.key_pem = Certificate().key_pem;
-    options_.authenticate = [](const std::string& user, const Secret& password) -> std::optional<std::string> {
+    options_.authenticate = [](const std::string& user,
+                               const Secret& password) -> std::optional<std::string> {
       if (password.reveal() != "pw:of " + user) return std::nullopt;
       return "x:" + user;
     };
@@ -113,12 +117,14 @@ class HttpServerTest : public ::testing::Test {
 
   void Add(const char* method, const char* path, Route::Access access) {
     options_.routes.push_back({method, path, access, [](const ApiRequest& request, LineStream&) {
-                                 return ApiResponse{.body = request.method + " " + request.path + " " + request.body};
+                                 return ApiResponse{.body = request.method + " " + request.path +
+                                                            " " + request.body};
                                }});
   }
   // A route whose handler waits for Release().
   void AddSlow(std::vector<std::string> lines = {}) {
-    options_.routes.push_back({"GET", "/slow", Route::Access::kAnyone, [this, lines](const ApiRequest&, LineStream& stream) {
+    options_.routes.push_back({"GET", "/slow", Route::Access::kAnyone,
+                               [this, lines](const ApiRequest&, LineStream& stream) {
                                  ++running_;
                                  for (const std::string& line : lines) stream.Send(line);
                                  released_.wait();
@@ -159,7 +165,8 @@ TEST_F(HttpServerTest, AnswersByRoute) {
   EXPECT_THAT(Ask(Get("/open?a=b")), StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(Ask(Get("/open?a=b")), ::testing::EndsWith("\r\n\r\nGET /open "));
   EXPECT_THAT(Ask(Get("/nothing")), StartsWith("HTTP/1.1 404 "));
-  const std::string wrong = Ask("POST /open HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  const std::string wrong =
+      Ask("POST /open HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   EXPECT_THAT(wrong, StartsWith("HTTP/1.1 405 "));
   EXPECT_THAT(wrong, HasSubstr("Allow: GET\r\n"));
 }
@@ -167,7 +174,10 @@ TEST_F(HttpServerTest, AnswersByRoute) {
 TEST_F(HttpServerTest, RolesOpenWhatIsTheirs) {
   Start();
   const auto code = [&](const std::string& request) { return Ask(request).substr(9, 3); };
-  const auto post = [](const std::string& headers) { return "POST /servers HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n" + headers + "\r\nhi"; };
+  const auto post = [](const std::string& headers) {
+    return "POST /servers HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n" + headers +
+           "\r\nhi";
+  };
   const std::string agent = Basic("agent", "pw:of agent"), server = Basic("server", "pw:of server");
   EXPECT_EQ(code(Get("/agents")), "401");
   EXPECT_THAT(Ask(Get("/agents")), HasSubstr("WWW-Authenticate: Basic realm="));
@@ -177,7 +187,9 @@ TEST_F(HttpServerTest, RolesOpenWhatIsTheirs) {
   EXPECT_EQ(code(post(agent)), "403");
   EXPECT_EQ(code(post(server)), "200");
   EXPECT_EQ(code(post(Basic("server", "pw"))), "401");
-  EXPECT_EQ(code(post("authorization: bAsIc " + Base64Encode(BytesOf("server:pw:of server")) + "\r\n")), "200");
+  EXPECT_EQ(
+      code(post("authorization: bAsIc " + Base64Encode(BytesOf("server:pw:of server")) + "\r\n")),
+      "200");
   for (const char* bad : {"Basic", "Basic ", "Basic !!", "Basic c2VydmVy", "Bearer x", ""}) {
     EXPECT_EQ(code(post(std::string("Authorization: ") + bad + "\r\n")), "401") << bad;
   }
@@ -200,13 +212,17 @@ TEST_F(HttpServerTest, WhatIsTooLargeIsRefusedAndTheAnswerArrives) {
   options_.limits.body_bytes_max = 1000;
   Start();
   const std::string server = Basic("server", "pw:of server");
-  EXPECT_THAT(Ask("POST /servers HTTP/1.1\r\nConnection: close\r\n" + server + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'x')),
+  EXPECT_THAT(Ask("POST /servers HTTP/1.1\r\nConnection: close\r\n" + server +
+                  "Content-Length: 1000\r\n\r\n" + std::string(1000, 'x')),
               StartsWith("HTTP/1.1 200 "));
-  EXPECT_THAT(Ask("POST /servers HTTP/1.1\r\n" + server + "Content-Length: 3000000\r\n\r\n" + std::string(3'000'000, 'x')),
+  EXPECT_THAT(Ask("POST /servers HTTP/1.1\r\n" + server + "Content-Length: 3000000\r\n\r\n" +
+                  std::string(3'000'000, 'x')),
               StartsWith("HTTP/1.1 413 "));
-  EXPECT_THAT(Ask("POST /servers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n"),
+  EXPECT_THAT(Ask("POST /servers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" +
+                  std::string(2000, 'x') + "\r\n0\r\n\r\n"),
               StartsWith("HTTP/1.1 413 "));
-  EXPECT_THAT(Ask(Get("/open", "X: " + std::string(2000, 'x') + "\r\n")), StartsWith("HTTP/1.1 431 "));
+  EXPECT_THAT(Ask(Get("/open", "X: " + std::string(2000, 'x') + "\r\n")),
+              StartsWith("HTTP/1.1 431 "));
   EXPECT_THAT(Ask("nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
 }
 
@@ -310,7 +326,8 @@ TEST_F(HttpServerTest, Http10GetsOneAnswerInOnePiece) {
 TEST_F(HttpServerTest, APeerThatReadsNothingGetsTheNewestLinesOnlyAndIsDropped) {
   options_.limits.write_timeout = absl::Milliseconds(100);
   std::vector<std::string> lines;
-  for (int i = 0; i < 200; ++i) lines.push_back(std::string(100'000, 'x') + "\n");  // more than the kernel's buffers hold
+  for (int i = 0; i < 200; ++i)
+    lines.push_back(std::string(100'000, 'x') + "\n");  // more than the kernel's buffers hold
   AddSlow(lines);
   Start();
   Peer peer = Connect();
@@ -365,13 +382,16 @@ TEST_F(HttpServerTest, WhatItCannotStartWithIsSaid) {
   options_.port = server_->port();
   const auto taken = HttpServer::Start(options_);
   EXPECT_EQ(taken.status().code(), StatusCode::kFailedPrecondition);
-  EXPECT_THAT(MessageOf(taken.status()), HasSubstr(fmt::format("port {} of 127.0.0.1 is in use by api_test (pid {})", options_.port, ::getpid())));
+  EXPECT_THAT(MessageOf(taken.status()),
+              HasSubstr(fmt::format("port {} of 127.0.0.1 is in use by api_test (pid {})",
+                                    options_.port, ::getpid())));
   options_.port = 0;
   options_.address = "localhost";
   EXPECT_EQ(MessageOf(HttpServer::Start(options_).status()), "\"localhost\" is not an IP address");
   options_.address = "127.0.0.1";
   options_.certificate_pem = "nonsense";
-  EXPECT_THAT(MessageOf(HttpServer::Start(options_).status()), StartsWith("the supervisor's certificate cannot be used: "));
+  EXPECT_THAT(MessageOf(HttpServer::Start(options_).status()),
+              StartsWith("the supervisor's certificate cannot be used: "));
 }
 
 }  // namespace

@@ -14,10 +14,12 @@ using ::testing::Not;
 
 TEST(Metrics, BeforeAnythingHappenedGaugesAndCountersAreThereAndZero) {
   const std::string page = Metrics("rke2_").Page();
-  for (const char* line : {"rke2_etcd_snapshot_count 0\n", "rke2_etcd_snapshot_last_success_timestamp_seconds 0\n",
-                           "rke2_etcd_snapshot_last_size_bytes 0\n", "rke2_etcd_snapshot_next_run_timestamp_seconds 0\n",
-                           "rke2_etcd_restarts_total 0\n", "rke2_etcd_healthy 0\n",
-                           "# TYPE rke2_etcd_snapshot_count gauge\n", "# HELP rke2_etcd_snapshot_count "}) {
+  for (const char* line :
+       {"rke2_etcd_snapshot_count 0\n", "rke2_etcd_snapshot_last_success_timestamp_seconds 0\n",
+        "rke2_etcd_snapshot_last_size_bytes 0\n",
+        "rke2_etcd_snapshot_next_run_timestamp_seconds 0\n", "rke2_etcd_restarts_total 0\n",
+        "rke2_etcd_healthy 0\n", "# TYPE rke2_etcd_snapshot_count gauge\n",
+        "# HELP rke2_etcd_snapshot_count "}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
 }
@@ -30,7 +32,8 @@ TEST(Metrics, ASaveIsCountedByItsStatusAndAFailureByItsReason) {
   metrics.OnSave(DataLossError("bad"), absl::Seconds(1));
   metrics.OnSave(DataLossError("bad"), absl::Seconds(1));
   const std::string page = metrics.Page();
-  for (const char* name : {"x_etcd_snapshot_save_duration_seconds", "x_etcd_snapshot_save_local_duration_seconds"}) {
+  for (const char* name :
+       {"x_etcd_snapshot_save_duration_seconds", "x_etcd_snapshot_save_local_duration_seconds"}) {
     const std::string n = name;
     EXPECT_THAT(page, HasSubstr(n + "_count{status=\"success\"} 2\n"));
     EXPECT_THAT(page, HasSubstr(n + "_count{status=\"error\"} 3\n"));
@@ -53,9 +56,14 @@ TEST(Metrics, RetentionAndReconcileFailuresAreSeen) {
   metrics.OnReconcile(OkStatus(), absl::Seconds(1));
   metrics.OnReconcile(NotFoundError("gone"), absl::Seconds(1));
   const std::string page = metrics.Page();
-  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_retention_failures_total{reason=\"permission_denied\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_reconcile_duration_seconds_count{status=\"error\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_reconcile_local_duration_seconds_count{status=\"success\"} 1\n"));
+  EXPECT_THAT(
+      page,
+      HasSubstr("x_etcd_snapshot_retention_failures_total{reason=\"permission_denied\"} 1\n"));
+  EXPECT_THAT(page,
+              HasSubstr("x_etcd_snapshot_reconcile_duration_seconds_count{status=\"error\"} 1\n"));
+  EXPECT_THAT(
+      page,
+      HasSubstr("x_etcd_snapshot_reconcile_local_duration_seconds_count{status=\"success\"} 1\n"));
 }
 
 TEST(Metrics, GaugesSayWhatIsThere) {
@@ -94,7 +102,8 @@ TEST(Metrics, ManyThreadsMayCountAndLookAtOnce) {
     });
   }
   threads.clear();
-  EXPECT_THAT(metrics.Page(), HasSubstr("x_etcd_snapshot_failures_total{reason=\"unavailable\"} 100\n"));
+  EXPECT_THAT(metrics.Page(),
+              HasSubstr("x_etcd_snapshot_failures_total{reason=\"unavailable\"} 100\n"));
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ class FakeBackend final : public ApiBackend {
   Status Live() override { return live; }
   std::string MetricsPage() override { return "x 1\n"; }
   StatusOr<std::vector<etcd::MemberInfo>> Members() override { return members; }
-  StatusOr<SnapshotResult> SaveSnapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) override {
+  StatusOr<SnapshotResult> SaveSnapshot(
+      const SnapshotRequest& request,
+      const std::function<void(const Progress&)>& on_progress) override {
     asked = request;
     for (const Progress& p : progress) on_progress(p);
     return result;
@@ -35,7 +37,8 @@ class FakeBackend final : public ApiBackend {
   }
   StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) override {
     asked = request;
-    return std::vector<SnapshotRecord>{{.name = "a", .node_name = "n", .location = "file:///a", .bytes = 5}};
+    return std::vector<SnapshotRecord>{
+        {.name = "a", .node_name = "n", .location = "file:///a", .bytes = 5}};
   }
 
   Status ready, live;
@@ -53,15 +56,19 @@ class Lines final : public LineStream {
 
 class RoutesTest : public ::testing::Test {
  protected:
-  ApiResponse Call(const std::string& method, const std::string& path, const std::string& body = "", const std::string& accept = "") {
+  ApiResponse Call(const std::string& method, const std::string& path, const std::string& body = "",
+                   const std::string& accept = "") {
     for (const Route& route : SupervisorRoutes(backend_, "etcd.x.io")) {
       if (route.method == method && route.path == path) {
-        return route.handle({.method = method, .path = path, .body = body, .accept = accept}, lines_);
+        return route.handle({.method = method, .path = path, .body = body, .accept = accept},
+                            lines_);
       }
     }
     return {.code = 404};
   }
-  ApiResponse Snapshot(const std::string& body, const std::string& accept = "") { return Call("POST", "/db/snapshot", body, accept); }
+  ApiResponse Snapshot(const std::string& body, const std::string& accept = "") {
+    return Call("POST", "/db/snapshot", body, accept);
+  }
 
   FakeBackend backend_;
   Lines lines_;
@@ -69,7 +76,8 @@ class RoutesTest : public ::testing::Test {
 
 TEST_F(RoutesTest, OnlyTheServersOwnMayChangeOrSeeData) {
   std::map<std::string, Route::Access> found;
-  for (const Route& route : SupervisorRoutes(backend_, "x")) found[route.method + " " + route.path] = route.access;
+  for (const Route& route : SupervisorRoutes(backend_, "x"))
+    found[route.method + " " + route.path] = route.access;
   using enum Route::Access;
   EXPECT_EQ(found, (std::map<std::string, Route::Access>{{"GET /cacerts", kAnyone},
                                                          {"GET /ping", kAnyone},
@@ -100,30 +108,37 @@ TEST_F(RoutesTest, MembersHaveRke2sShape) {
       {.id = 18446744073709551615u, .name = "a", .peer_urls = {"p"}, .client_urls = {"c"}},
       {.id = 1, .name = "", .peer_urls = {"q"}, .client_urls = {}, .is_learner = true}};
   EXPECT_EQ(Call("GET", "/db/info").body,
-            "{\"members\":[{\"ID\":18446744073709551615,\"name\":\"a\",\"peerURLs\":[\"p\"],\"clientURLs\":[\"c\"]},"
+            "{\"members\":[{\"ID\":18446744073709551615,\"name\":\"a\",\"peerURLs\":[\"p\"],"
+            "\"clientURLs\":[\"c\"]},"
             "{\"ID\":1,\"name\":\"\",\"peerURLs\":[\"q\"],\"isLearner\":true}]}\n");
   backend_.members = UnavailableError("etcd is not running");
   EXPECT_EQ(Call("GET", "/db/info").code, 503);
 }
 
 TEST_F(RoutesTest, EachOperationReachesTheBackendWithItsWords) {
-  EXPECT_EQ(Snapshot(R"({"operation":"save","name":["b"],"dir":"/d","compress":true})").body, R"({"created":["made"]})");
+  EXPECT_EQ(Snapshot(R"({"operation":"save","name":["b"],"dir":"/d","compress":true})").body,
+            R"({"created":["made"]})");
   EXPECT_THAT(backend_.asked.names, ElementsAre("b"));
   EXPECT_EQ(backend_.asked.directory, "/d");
   EXPECT_EQ(backend_.asked.compress, true);
   backend_.result = SnapshotResult{.created = {}, .deleted = {"x", "y"}};
-  EXPECT_EQ(Snapshot(R"({"operation":"prune","name":["b"],"retention":2})").body, R"({"deleted":["x","y"]})");
+  EXPECT_EQ(Snapshot(R"({"operation":"prune","name":["b"],"retention":2})").body,
+            R"({"deleted":["x","y"]})");
   EXPECT_EQ(backend_.asked.retention, 2);
   EXPECT_EQ(Snapshot(R"({"operation":"delete","name":["x","y"]})").code, 200);
-  EXPECT_THAT(Json::parse(Snapshot(R"({"operation":"list"})").body)["items"][0]["metadata"]["labels"].dump(),
-              HasSubstr("etcd.x.io/snapshot-storage-node"));
+  EXPECT_THAT(
+      Json::parse(Snapshot(R"({"operation":"list"})").body)["items"][0]["metadata"]["labels"]
+          .dump(),
+      HasSubstr("etcd.x.io/snapshot-storage-node"));
   EXPECT_THAT(lines_.sent, IsEmpty());
 }
 
 TEST_F(RoutesTest, ErrorsKeepCodeAndHint) {
-  const std::pair<Status, int> cases[] = {{AbortedError("busy"), 409}, {NotFoundError("no"), 404}, {InvalidArgumentError("bad"), 400},
-                                          {ResourceExhaustedError("full"), 507}, {DataLossError("broken"), 500},
-                                          {UnavailableError("later"), 503}, {DeadlineExceededError("slow"), 504}};
+  const std::pair<Status, int> cases[] = {
+      {AbortedError("busy"), 409},         {NotFoundError("no"), 404},
+      {InvalidArgumentError("bad"), 400},  {ResourceExhaustedError("full"), 507},
+      {DataLossError("broken"), 500},      {UnavailableError("later"), 503},
+      {DeadlineExceededError("slow"), 504}};
   for (const auto& [status, code] : cases) {
     backend_.result = WithHint(status, "Do this.");
     const ApiResponse answer = Snapshot(R"({"operation":"save"})");
@@ -134,16 +149,19 @@ TEST_F(RoutesTest, ErrorsKeepCodeAndHint) {
     EXPECT_EQ(MessageOf(back), MessageOf(status));
     EXPECT_EQ(HintOf(back), "Do this.");
   }
-  for (const char* body : {"", "[]", "nonsense", R"({"operation":"fly"})", R"({"operation":"list","s3":{}})"}) {
+  for (const char* body :
+       {"", "[]", "nonsense", R"({"operation":"fly"})", R"({"operation":"list","s3":{}})"}) {
     EXPECT_EQ(Snapshot(body).code, 400) << body;
   }
 }
 
 TEST_F(RoutesTest, ProgressComesAsLinesOnlyToWhoAcceptsThem) {
-  backend_.progress = {{.done = 1, .total = 9}, {.done = 2, .total = 9}};  // the second comes too soon after the first
+  backend_.progress = {{.done = 1, .total = 9},
+                       {.done = 2, .total = 9}};  // the second comes too soon after the first
   EXPECT_EQ(Snapshot(R"({"operation":"save"})").content_type, kJsonType);
   EXPECT_THAT(lines_.sent, IsEmpty());
-  const ApiResponse answer = Snapshot(R"({"operation":"save"})", "text/plain, application/x-ndjson;q=0.9");
+  const ApiResponse answer =
+      Snapshot(R"({"operation":"save"})", "text/plain, application/x-ndjson;q=0.9");
   EXPECT_THAT(lines_.sent, ElementsAre("{\"progress\":{\"done\":1,\"total\":9}}\n"));
   EXPECT_EQ(answer.content_type, kLinesType);
   EXPECT_EQ(answer.body, "{\"result\":{\"created\":[\"made\"]}}\n");

@@ -34,14 +34,17 @@ class LogTest : public ::testing::Test {
 };
 
 TEST_F(LogTest, ALineHasLogrusForm) {
-  EXPECT_THAT(Line("Snapshot x saved."), MatchesRegex("time=\"20..-..-..T..:..:..[^\"]*\" level=info msg=\"Snapshot x saved.\"\n"));
+  EXPECT_THAT(
+      Line("Snapshot x saved."),
+      MatchesRegex("time=\"20..-..-..T..:..:..[^\"]*\" level=info msg=\"Snapshot x saved.\"\n"));
   EXPECT_THAT(Line("x", LogLevel::kWarn), HasSubstr(" level=warning msg=x\n"));
   EXPECT_THAT(Line("x", LogLevel::kError), HasSubstr(" level=error msg=x\n"));
   EXPECT_THAT(Line("x", LogLevel::kFatal), HasSubstr(" level=fatal msg=x\n"));
 }
 
 TEST_F(LogTest, TextIsQuotedWhereLogrusQuotesIt) {
-  for (const char* plain : {"word", "a-b._/@^+c", "1753178523"}) EXPECT_EQ(Message(plain), std::string(plain) + "\n");
+  for (const char* plain : {"word", "a-b._/@^+c", "1753178523"})
+    EXPECT_EQ(Message(plain), std::string(plain) + "\n");
   EXPECT_EQ(Message(""), "\"\"\n");
   EXPECT_EQ(Message("two words"), "\"two words\"\n");
   EXPECT_EQ(Message("a=b"), "\"a=b\"\n");
@@ -71,8 +74,9 @@ TEST_F(LogTest, OnATerminalLinesAreShort) {
   LogError("e");
   LogFatal("f");
   LogDebug("d");
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
-            "INFO[0000] Snapshot \"x\" saved.\nWARN[0000] w\nERRO[0000] e\nFATA[0000] f\nDEBU[0000] d\n");
+  EXPECT_EQ(
+      ::testing::internal::GetCapturedStderr(),
+      "INFO[0000] Snapshot \"x\" saved.\nWARN[0000] w\nERRO[0000] e\nFATA[0000] f\nDEBU[0000] d\n");
 }
 
 TEST_F(LogTest, AFileGetsTheLongFormAndIsAppendedTo) {
@@ -81,7 +85,8 @@ TEST_F(LogTest, AFileGetsTheLongFormAndIsAppendedTo) {
   ASSERT_TRUE(StartLog({.terminal = true, .file = dir_ / "log", .to_stderr = true}).ok());
   LogInfo("both");
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "INFO[0000] both\n");
-  EXPECT_THAT(testing::ReadTestFile(dir_ / "log"), MatchesRegex("before\ntime=\"[^\"]*\" level=info msg=both\n"));
+  EXPECT_THAT(testing::ReadTestFile(dir_ / "log"),
+              MatchesRegex("before\ntime=\"[^\"]*\" level=info msg=both\n"));
 }
 
 TEST_F(LogTest, AFileThatCannotBeOpenedLeavesTheLogAsItWas) {

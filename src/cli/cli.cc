@@ -76,10 +76,6 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
                      .stop = stop});
 }
 
-}  // namespace
-
-namespace {
-
 // What was printed has arrived; a reader that went away early had enough of it.
 Status FlushOutput() {
   const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
@@ -90,9 +86,8 @@ Status FlushOutput() {
 
 int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  // Secrets on the command line are not for everybody who can run ps; the command words stay.
-  const int words = argc > 1 && arguments[0] == "etcd-snapshot" ? 2 : 1;
-  HideArguments(argc, argv, words);
+  // Secrets on the command line are not for everybody who can run ps.
+  HideArguments(argc, argv, {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});
   const SignalStop signals;
   Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
   if (status.ok()) status = FlushOutput();

@@ -14,8 +14,10 @@ using ::testing::HasSubstr;
 TEST(ProgressBar, TheBarHasShareSizesSpeedAndTime) {
   EXPECT_EQ(FormatProgress(455'000'000, 1'000'000'000, absl::Seconds(2), 100),
             "[==========>             ]  45%  455 MB of 1.0 GB  228 MB/s  00:02");
-  EXPECT_EQ(FormatProgress(0, 1000, absl::ZeroDuration(), 100), "[>                       ]   0%  0 B of 1.0 kB  0 B/s  00:00");
-  EXPECT_EQ(FormatProgress(1000, 1000, absl::Seconds(3661), 100), "[========================] 100%  1.0 kB of 1.0 kB  0 B/s  61:01");
+  EXPECT_EQ(FormatProgress(0, 1000, absl::ZeroDuration(), 100),
+            "[>                       ]   0%  0 B of 1.0 kB  0 B/s  00:00");
+  EXPECT_EQ(FormatProgress(1000, 1000, absl::Seconds(3661), 100),
+            "[========================] 100%  1.0 kB of 1.0 kB  0 B/s  61:01");
   // More than was foretold is still all.
   EXPECT_THAT(FormatProgress(2000, 1000, absl::Seconds(1), 100), HasSubstr("] 100%  "));
 }
@@ -29,7 +31,8 @@ TEST(ProgressBar, ItNeverFillsTheLine) {
     const std::string text = FormatProgress(455'000'000, 1'000'000'000, absl::Seconds(2), columns);
     EXPECT_LT(text.size(), static_cast<std::size_t>(std::max(columns, 2))) << columns;
   }
-  EXPECT_EQ(FormatProgress(455'000'000, 1'000'000'000, absl::Seconds(2), 60), "455 MB of 1.0 GB  228 MB/s  00:02");
+  EXPECT_EQ(FormatProgress(455'000'000, 1'000'000'000, absl::Seconds(2), 60),
+            "455 MB of 1.0 GB  228 MB/s  00:02");
 }
 
 TEST(ProgressBar, OnATerminalItRedrawsItselfTenTimesASecondAndIsWiped) {
@@ -71,7 +74,10 @@ TEST(ProgressBar, ElsewhereThereIsALineEveryTenSeconds) {
   }
   const std::string out = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 2);
-  EXPECT_THAT(out, HasSubstr("msg=\"Saving: [==>                     ]   9%  9.0 MB of 100 MB  900 kB/s  00:10\"\n"));
+  EXPECT_THAT(
+      out,
+      HasSubstr(
+          "msg=\"Saving: [==>                     ]   9%  9.0 MB of 100 MB  900 kB/s  00:10\"\n"));
   EXPECT_EQ(out.find('\r'), std::string::npos);
   EXPECT_TRUE(StartLog({}).ok());
 }

@@ -18,7 +18,9 @@ namespace pb = ::etcdserverpb;
 using ::testing::HasSubstr;
 using Writer = grpc::ServerWriter<pb::SnapshotResponse>;
 
-class FakeEtcd final : public pb::Maintenance::Service, public pb::KV::Service, public pb::Cluster::Service {
+class FakeEtcd final : public pb::Maintenance::Service,
+                       public pb::KV::Service,
+                       public pb::Cluster::Service {
  public:
   FakeEtcd() {
     grpc::ServerBuilder builder;
@@ -31,7 +33,10 @@ class FakeEtcd final : public pb::Maintenance::Service, public pb::KV::Service, 
   ~FakeEtcd() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   std::unique_ptr<Client> Connect(absl::Duration call_timeout = absl::Seconds(20)) const {
-    return etcd::Connect({.endpoint = "127.0.0.1:" + std::to_string(port_), .tls = false, .call_timeout = call_timeout}).value();
+    return etcd::Connect({.endpoint = "127.0.0.1:" + std::to_string(port_),
+                          .tls = false,
+                          .call_timeout = call_timeout})
+        .value();
   }
 
   static void Send(Writer& writer, const std::string& blob, std::uint64_t remaining) {
@@ -45,27 +50,35 @@ class FakeEtcd final : public pb::Maintenance::Service, public pb::KV::Service, 
     while (!context.IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 
-  grpc::Status Snapshot(grpc::ServerContext* context, const pb::SnapshotRequest*, Writer* writer) override {
-    const auto handler = snapshot;  // the test may set the next one while this one has not noticed its end yet
+  grpc::Status Snapshot(grpc::ServerContext* context, const pb::SnapshotRequest*,
+                        Writer* writer) override {
+    const auto handler =
+        snapshot;  // the test may set the next one while this one has not noticed its end yet
     return handler(*context, *writer);
   }
-  grpc::Status Status(grpc::ServerContext* context, const pb::StatusRequest*, pb::StatusResponse* reply) override {
+  grpc::Status Status(grpc::ServerContext* context, const pb::StatusRequest*,
+                      pb::StatusResponse* reply) override {
     if (hang) Stall(*context);
     *reply = status;
     return grpc::Status::OK;
   }
-  grpc::Status Alarm(grpc::ServerContext*, const pb::AlarmRequest* request, pb::AlarmResponse* reply) override {
+  grpc::Status Alarm(grpc::ServerContext*, const pb::AlarmRequest* request,
+                     pb::AlarmResponse* reply) override {
     if (request->action() == pb::AlarmRequest::DEACTIVATE) alarms.clear_alarms();
     *reply = alarms;
     return grpc::Status::OK;
   }
-  grpc::Status Defragment(grpc::ServerContext*, const pb::DefragmentRequest*, pb::DefragmentResponse*) override {
+  grpc::Status Defragment(grpc::ServerContext*, const pb::DefragmentRequest*,
+                          pb::DefragmentResponse*) override {
     ++defragmented;
     return grpc::Status::OK;
   }
-  grpc::Status Range(grpc::ServerContext*, const pb::RangeRequest* request, pb::RangeResponse* reply) override {
+  grpc::Status Range(grpc::ServerContext*, const pb::RangeRequest* request,
+                     pb::RangeResponse* reply) override {
     for (const auto& [key, value] : data) {
-      const bool hit = request->range_end().empty() ? key == request->key() : key >= request->key() && key < request->range_end();
+      const bool hit = request->range_end().empty()
+                           ? key == request->key()
+                           : key >= request->key() && key < request->range_end();
       if (!hit) continue;
       auto* kv = reply->add_kvs();
       kv->set_key(key);
@@ -73,7 +86,8 @@ class FakeEtcd final : public pb::Maintenance::Service, public pb::KV::Service, 
     }
     return grpc::Status::OK;
   }
-  grpc::Status Txn(grpc::ServerContext*, const pb::TxnRequest* request, pb::TxnResponse* reply) override {
+  grpc::Status Txn(grpc::ServerContext*, const pb::TxnRequest* request,
+                   pb::TxnResponse* reply) override {
     const auto& put = request->success(0).request_put();
     reply->set_succeeded(data.emplace(put.key(), put.value()).second);
     return grpc::Status::OK;
@@ -96,14 +110,16 @@ const std::string kDigest(32, 'd');
 class SnapshotStreamTest : public ::testing::Test {
  protected:
   // The whole stream, or the error it ended with.
-  StatusOr<std::string> Take(absl::Duration stall_timeout = absl::Seconds(20), std::stop_token stop = {}) {
+  StatusOr<std::string> Take(absl::Duration stall_timeout = absl::Seconds(20),
+                             std::stop_token stop = {}) {
     const auto client = etcd_.Connect();
     ASSIGN_OR_RETURN(const auto stream, client->Snapshot(stall_timeout, stop));
     total_ = stream->bytes_total();
     return testing::ReadAll(*stream, 1000);
   }
   static bool NotUnderstood(const Status& status) {
-    return absl::IsDataLoss(status) && MessageOf(status).find("it may be unable to read its database") != std::string::npos;
+    return absl::IsDataLoss(status) &&
+           MessageOf(status).find("it may be unable to read its database") != std::string::npos;
   }
 
   FakeEtcd etcd_;
@@ -118,7 +134,8 @@ TEST_F(SnapshotStreamTest, PiecesAndDigestAreOneStreamOfKnownLength) {
     FakeEtcd::Send(writer, kDigest, 0);
     return grpc::Status::OK;
   };
-  EXPECT_EQ(Take().value(), std::string(32768, 'a') + std::string(32768, 'b') + std::string(7232, 'c') + kDigest);
+  EXPECT_EQ(Take().value(),
+            std::string(32768, 'a') + std::string(32768, 'b') + std::string(7232, 'c') + kDigest);
   EXPECT_EQ(total_, 72768u + 32);
 }
 
@@ -183,14 +200,14 @@ TEST_F(SnapshotStreamTest, AnEarlyEndIsNoSnapshot) {
 
 TEST_F(SnapshotStreamTest, RemaindersThatDoNotAddUpAreNotTaken) {
   const std::vector<std::vector<std::pair<std::string, std::uint64_t>>> streams = {
-      {{"aaaa", 100}, {"bbbb", 97}},                // too little is left
-      {{"aaaa", 100}, {"bbbb", 95}},                // too much
-      {{"aaaa", 3}, {"bbbb", 0}},                   // more than remained
-      {{"aaaa", 0}, {"short digest", 0}},           // no digest
-      {{"aaaa", 0}, {kDigest, 7}},                  // the digest, and then?
-      {{"aaaa", 0}, {kDigest, 0}, {kDigest, 0}},    // two of them
-      {{"aaaa", 0}, {kDigest, 0}, {"more", 0}},     // data behind it
-      {{"aaaa", 5}, {kDigest, 0}}};                 // the digest too early
+      {{"aaaa", 100}, {"bbbb", 97}},              // too little is left
+      {{"aaaa", 100}, {"bbbb", 95}},              // too much
+      {{"aaaa", 3}, {"bbbb", 0}},                 // more than remained
+      {{"aaaa", 0}, {"short digest", 0}},         // no digest
+      {{"aaaa", 0}, {kDigest, 7}},                // the digest, and then?
+      {{"aaaa", 0}, {kDigest, 0}, {kDigest, 0}},  // two of them
+      {{"aaaa", 0}, {kDigest, 0}, {"more", 0}},   // data behind it
+      {{"aaaa", 5}, {kDigest, 0}}};               // the digest too early
   for (const auto& pieces : streams) {
     etcd_.snapshot = [pieces](grpc::ServerContext&, Writer& writer) {
       for (const auto& [blob, remaining] : pieces) FakeEtcd::Send(writer, blob, remaining);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -201,10 +202,10 @@ int TerminalColumns() {
 
 bool RunsAsRoot() { return ::geteuid() == 0; }
 
-void HideArguments(int argc, char** argv, int words_max) {
-  int keep = 1;
-  while (keep < argc && keep <= words_max && argv[keep][0] != '-') ++keep;
-  for (int i = keep; i < argc; ++i) std::memset(argv[i], 0, std::strlen(argv[i]));
+void HideArguments(int argc, char** argv, const std::vector<std::string>& keep) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::find(keep.begin(), keep.end(), argv[i]) == keep.end()) std::memset(argv[i], 0, std::strlen(argv[i]));
+  }
 }
 
 std::uint64_t PeakMemory() {

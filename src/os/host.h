@@ -35,9 +35,9 @@ int TerminalColumns();  // 80 if unknown
 
 bool RunsAsRoot();
 
-// Overwrites what `ps` shows of the arguments, so that no secret stands there. The program and at most `words_max` words
-// after it stay, up to the first flag.
-void HideArguments(int argc, char** argv, int words_max);
+// Overwrites what `ps` shows of our arguments, so that no secret stands there: of all behind argv[0] only those in `keep`
+// (the command's words) stay. Call when nobody needs argv any more.
+void HideArguments(int argc, char** argv, const std::vector<std::string>& keep);
 
 // Peak resident memory of this process, in bytes.
 std::uint64_t PeakMemory();

@@ -67,13 +67,12 @@ ExitReason ReasonOf(int status) {
   ::_exit(127);
 }
 
-// Ours without what is hidden; ends with a null.
+// Our environment without the variables that begin with one of `hidden`; ends with a null pointer.
 std::vector<char*> EnvironmentWithout(const std::vector<std::string>& hidden) {
   std::vector<char*> out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const bool is_hidden = std::any_of(hidden.begin(), hidden.end(), [&](const std::string& name) { return text.starts_with(name); });
-    if (!is_hidden) out.push_back(*entry);
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const auto begins = [&](const std::string& prefix) { return std::string_view(*variable).starts_with(prefix); };
+    if (std::none_of(hidden.begin(), hidden.end(), begins)) out.push_back(*variable);
   }
   out.push_back(nullptr);
   return out;

@@ -26,10 +26,10 @@ struct ExitReason {
 
 struct ChildOptions {
   std::vector<std::string> argv;  // argv[0] is the program's path
+  // Variables of our environment whose names begin so are not handed on.
+  std::vector<std::string> hidden_environment;
   // Called from a thread of the child object for each line of its stdout and stderr, cut at 16 KiB.
   std::function<void(std::string_view)> on_output_line;
-  // Variables whose names begin so are not handed on: they are meant for us alone, or secret.
-  std::vector<std::string> hidden_environment = {};
 };
 
 // Not thread-safe, except Kill.

@@ -18,21 +18,27 @@ namespace {
 class EtcdKeeperTest : public ::testing::Test {
  protected:
   EtcdKeeperTest() {
-    EXPECT_TRUE(EnsureCas(PosixFileSystem(), layout_, {.distribution = "x", .now = clock_.Now()}).ok());
-    EXPECT_TRUE(EnsureLeaves(PosixFileSystem(), layout_, {.distribution = "x", .now = clock_.Now()}).ok());
+    EXPECT_TRUE(
+        EnsureCas(PosixFileSystem(), layout_, {.distribution = "x", .now = clock_.Now()}).ok());
+    EXPECT_TRUE(
+        EnsureLeaves(PosixFileSystem(), layout_, {.distribution = "x", .now = clock_.Now()}).ok());
   }
 
   void Start(const std::string& script) {
     const std::string binary = dir_ / "etcd";
-    ASSERT_TRUE(WriteFileAtomically(PosixFileSystem(), binary, "#!/bin/sh\n" + script + "\n", 0755).ok());
+    ASSERT_TRUE(
+        WriteFileAtomically(PosixFileSystem(), binary, "#!/bin/sh\n" + script + "\n", 0755).ok());
     StartProgram(binary);
   }
   void StartProgram(const std::string& binary) {
-    const etcd::RunOptions options{.binary = binary,
-                                   .config = {.name = "n", .data_dir = dir_ / "data", .node_address = "127.0.0.1",
-                                              .ports = {.client = 1, .peer = 2, .metrics = 3, .client_http = 4},
-                                              .tls_dir = layout_.etcd_tls()},
-                                   .config_path = dir_ / "config"};
+    const etcd::RunOptions options{
+        .binary = binary,
+        .config = {.name = "n",
+                   .data_dir = dir_ / "data",
+                   .node_address = "127.0.0.1",
+                   .ports = {.client = 1, .peer = 2, .metrics = 3, .client_http = 4},
+                   .tls_dir = layout_.etcd_tls()},
+        .config_path = dir_ / "config"};
     keeper_.emplace(PosixFileSystem(), clock_, metrics_, options, [this] { gave_up_ = true; });
   }
 
@@ -54,7 +60,8 @@ TEST_F(EtcdKeeperTest, GivesUpAfterFiveStartsWithGrowingPausesBetween) {
     clock_.Advance(absl::Seconds(seconds));
   }
   const Status status = keeper_->WaitHealthy({});
-  EXPECT_EQ(MessageOf(status), "etcd did not start 5 times in a row: etcd ended with exit code 3: broken");
+  EXPECT_EQ(MessageOf(status),
+            "etcd did not start 5 times in a row: etcd ended with exit code 3: broken");
   EXPECT_EQ(status, keeper_->failure());
   keeper_.reset();
   EXPECT_TRUE(gave_up_);
@@ -66,7 +73,8 @@ TEST_F(EtcdKeeperTest, AProgramThatCannotBeExecutedIsTriedAgainToo) {
   StartProgram(dir_ / "not-there");
   for (int i = 0; i < 4; ++i) clock_.Advance(clock_.WaitForSleep());
   EXPECT_EQ(MessageOf(keeper_->WaitHealthy({})),
-            "etcd did not start 5 times in a row: start etcd: execute " + dir_ / "not-there" + ": no such file or directory");
+            "etcd did not start 5 times in a row: start etcd: execute " + dir_ / "not-there" +
+                ": no such file or directory");
 }
 
 TEST_F(EtcdKeeperTest, WhileItStartsThereIsNoHealthAndAStopEndsTheWait) {

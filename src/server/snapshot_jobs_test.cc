@@ -18,19 +18,25 @@ class SteadyRandom final : public Random {
  public:
   explicit SteadyRandom(std::uint64_t value) : value_(value) {}
   void Fill(MutableByteSpan out) override {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(value_ >> (8 * (i % 8)));
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<std::uint8_t>(value_ >> (8 * (i % 8)));
   }
 
  private:
   const std::uint64_t value_;
 };
 
-CronSchedule Cron(const char* spec) { return CronSchedule::Parse(spec, absl::UTCTimeZone()).value(); }
+CronSchedule Cron(const char* spec) {
+  return CronSchedule::Parse(spec, absl::UTCTimeZone()).value();
+}
 
 std::string LineOf(const Metrics& metrics, const std::string& name) {
   const std::string page = "\n" + metrics.Page();
   const auto start = page.find("\n" + name + " ");
-  return start == std::string::npos ? "" : page.substr(start + name.size() + 2, page.find('\n', start + 1) - start - name.size() - 2);
+  return start == std::string::npos
+             ? ""
+             : page.substr(start + name.size() + 2,
+                           page.find('\n', start + 1) - start - name.size() - 2);
 }
 
 class SnapshotScheduleTest : public ::testing::Test {
@@ -64,7 +70,9 @@ class SnapshotScheduleTest : public ::testing::Test {
   std::optional<SnapshotSchedule> schedule_;
 };
 
-absl::Time At(std::int64_t seconds_after_start) { return absl::FromUnixSeconds(kStart + seconds_after_start); }
+absl::Time At(std::int64_t seconds_after_start) {
+  return absl::FromUnixSeconds(kStart + seconds_after_start);
+}
 
 TEST_F(SnapshotScheduleTest, RunsAtTheFullMinuteAndNotAtTheStart) {
   Start("* * * * *");
@@ -98,8 +106,10 @@ TEST_F(SnapshotScheduleTest, AClockThatIsSetForwardIsNoticed) {
   clock_.SetNow(absl::FromCivil(absl::CivilSecond(2023, 11, 15, 3, 30, 0), absl::UTCTimeZone()));
   clock_.Advance(clock_.WaitForSleep());
   RunUntil(1);
-  EXPECT_LT(runs()[0], absl::FromCivil(absl::CivilSecond(2023, 11, 15, 3, 31, 0), absl::UTCTimeZone()));
-  EXPECT_EQ(LineOf(metrics_, "x_etcd_snapshot_next_run_timestamp_seconds"), "1700103600");  // 2023-11-16T03:00:00Z
+  EXPECT_LT(runs()[0],
+            absl::FromCivil(absl::CivilSecond(2023, 11, 15, 3, 31, 0), absl::UTCTimeZone()));
+  EXPECT_EQ(LineOf(metrics_, "x_etcd_snapshot_next_run_timestamp_seconds"),
+            "1700103600");  // 2023-11-16T03:00:00Z
 }
 
 TEST_F(SnapshotScheduleTest, AClockThatIsSetBackDoesNotRunItEarly) {

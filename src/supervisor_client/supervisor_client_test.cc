@@ -14,7 +14,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const std::string& Ca() {
-  static const std::string pem = MakeCa({.common_name = "ca", .now = absl::FromUnixSeconds(1'700'000'000)}).value().certificate_pem;
+  static const std::string pem =
+      MakeCa({.common_name = "ca", .now = absl::FromUnixSeconds(1'700'000'000)})
+          .value()
+          .certificate_pem;
   return pem;
 }
 
@@ -25,12 +28,16 @@ class FakeHttp final : public HttpClient {
     requests.push_back(request);
     if (request.url.ends_with("/cacerts")) return cacerts;
     RETURN_IF_ERROR(failure);
-    if (code < 200 || code >= 300) return HttpResponse{.code = code, .content_type = "application/json", .body = pieces.empty() ? "" : pieces[0]};
+    if (code < 200 || code >= 300)
+      return HttpResponse{.code = code,
+                          .content_type = "application/json",
+                          .body = pieces.empty() ? "" : pieces[0]};
     for (const std::string& piece : pieces) RETURN_IF_ERROR(request.on_body(piece));
     return HttpResponse{.code = code, .content_type = "application/x-ndjson", .body = ""};
   }
 
-  StatusOr<HttpResponse> cacerts = HttpResponse{.code = 200, .content_type = "text/plain", .body = Ca()};
+  StatusOr<HttpResponse> cacerts =
+      HttpResponse{.code = 200, .content_type = "text/plain", .body = Ca()};
   Status failure;
   int code = 200;
   std::vector<std::string> pieces;
@@ -39,14 +46,16 @@ class FakeHttp final : public HttpClient {
 
 class SupervisorClientTest : public ::testing::Test {
  protected:
-  StatusOr<SupervisorClient> Connect(const std::string& token, const std::string& url = "https://h:9345") {
+  StatusOr<SupervisorClient> Connect(const std::string& token,
+                                     const std::string& url = "https://h:9345") {
     return SupervisorClient::Connect(http_, url, Secret(token));
   }
   StatusOr<std::string> Ask(std::vector<std::string> pieces, int code = 200) {
     http_.code = code;
     http_.pieces = std::move(pieces);
     seen_.clear();
-    return Connect("pw")->Snapshot({.operation = "save", .names = {"x"}}, [this](const Progress& p) { seen_.push_back(p.done); });
+    return Connect("pw")->Snapshot({.operation = "save", .names = {"x"}},
+                                   [this](const Progress& p) { seen_.push_back(p.done); });
   }
 
   FakeHttp http_;
@@ -60,7 +69,8 @@ TEST_F(SupervisorClientTest, TheCaMustBeTheOneOfTheToken) {
   const std::string other(64, 'a');
   const Status status = Connect("K10" + other + "::server:pw").status();
   EXPECT_TRUE(absl::IsUnauthenticated(status));
-  EXPECT_EQ(MessageOf(status), "token CA hash does not match the Cluster CA certificate hash: " + other + " != " + hash);
+  EXPECT_EQ(MessageOf(status), "token CA hash does not match the Cluster CA certificate hash: " +
+                                   other + " != " + hash);
   EXPECT_THAT(HintOf(status), HasSubstr("https://h:9345"));
   // Only this one request goes out before that is known, without any secret.
   EXPECT_EQ(http_.requests.size(), 3u);
@@ -82,9 +92,11 @@ TEST_F(SupervisorClientTest, WhatCannotWorkIsRefusedBeforeAnythingIsSent) {
 }
 
 TEST_F(SupervisorClientTest, AServerThatIsNoneOfOursIsSaid) {
-  http_.cacerts = HttpResponse{.code = 404, .content_type = "text/html", .body = "<html>not here</html>"};
+  http_.cacerts =
+      HttpResponse{.code = 404, .content_type = "text/html", .body = "<html>not here</html>"};
   EXPECT_EQ(Connect("pw").status().code(), StatusCode::kNotFound);
-  http_.cacerts = HttpResponse{.code = 200, .content_type = "text/html", .body = "<html>welcome</html>"};
+  http_.cacerts =
+      HttpResponse{.code = 200, .content_type = "text/html", .body = "<html>welcome</html>"};
   EXPECT_THAT(MessageOf(Connect("pw").status()), HasSubstr("https://h:9345/cacerts"));
   http_.cacerts = UnavailableError("refused");
   EXPECT_TRUE(absl::IsUnavailable(Connect("pw").status()));
@@ -105,7 +117,8 @@ TEST_F(SupervisorClientTest, TheCallCarriesThePasswordAndTrustsOnlyThatCa) {
 
 TEST_F(SupervisorClientTest, LinesMayComeInAnyPieces) {
   const std::string text =
-      "{\"progress\":{\"done\":1,\"total\":9}}\n{\"progress\":{\"done\":5,\"total\":9}}\n{\"result\":{\"created\":[\"x-1\"]}}\n";
+      "{\"progress\":{\"done\":1,\"total\":9}}\n{\"progress\":{\"done\":5,\"total\":9}}\n{"
+      "\"result\":{\"created\":[\"x-1\"]}}\n";
   for (std::size_t size : {std::size_t{1}, std::size_t{7}, std::size_t{40}, text.size()}) {
     std::vector<std::string> pieces;
     for (std::size_t at = 0; at < text.size(); at += size) pieces.push_back(text.substr(at, size));
@@ -124,9 +137,13 @@ TEST_F(SupervisorClientTest, AnErrorComesAsTheServerMadeIt) {
   EXPECT_EQ(MessageOf(got), "snapshot save already in progress");
   EXPECT_THAT(seen_, ElementsAre(1));
   // RKE2's own server has other words for it.
-  got = Ask({R"({"kind":"Status","status":"Failure","message":"Internal error occurred: etcd-snapshot error ID 12345","code":500})"}, 500).status();
+  got =
+      Ask({R"({"kind":"Status","message":"Internal error occurred: etcd-snapshot error ID 12345"})"},
+          500)
+          .status();
   EXPECT_EQ(MessageOf(got), "Internal error occurred: etcd-snapshot error ID 12345");
-  EXPECT_EQ(MessageOf(Ask({"bad gateway"}, 502).status()), "the server answered with HTTP 502: bad gateway");
+  EXPECT_EQ(MessageOf(Ask({"bad gateway"}, 502).status()),
+            "the server answered with HTTP 502: bad gateway");
   EXPECT_TRUE(absl::IsUnauthenticated(Ask({""}, 401).status()));
 }
 

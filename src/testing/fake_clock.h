@@ -1,5 +1,6 @@
-// A clock that stands still until a test moves it. Whoever sleeps on it wakes when its time has come or it is stopped.
-// A test of something with a thread of its own goes so: WaitForSleep() until the thread sleeps, look, Advance(), repeat.
+// A clock that stands still until a test moves it. Whoever sleeps on it wakes when its time has
+// come or it is stopped. A test of something with a thread of its own goes so: WaitForSleep() until
+// the thread sleeps, look, Advance(), repeat.
 #pragma once
 
 #include <chrono>
@@ -41,7 +42,8 @@ class FakeClock final : public Clock {
     now_ += length;
     steady_ += length;
     changed_.notify_all();
-    CHECK(changed_.wait_for(lock, kPatience, [&] { return sleepers_.empty() || sleepers_.begin()->first > steady_; }));
+    CHECK(changed_.wait_for(
+        lock, kPatience, [&] { return sleepers_.empty() || sleepers_.begin()->first > steady_; }));
   }
 
   // Sets the wall clock alone, as an administrator or NTP does.
@@ -65,7 +67,8 @@ class FakeClock final : public Clock {
   ConditionVariable changed_;
   absl::Time now_;
   absl::Duration steady_ = absl::Seconds(1000);
-  std::multimap<absl::Duration, absl::Duration> sleepers_;  // when it wakes -> how long it asked for
+  std::multimap<absl::Duration, absl::Duration>
+      sleepers_;  // when it wakes -> how long it asked for
 };
 
 }  // namespace holdfast::testing

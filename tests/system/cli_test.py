@@ -386,7 +386,8 @@ def test_progress_on_a_terminal(bench):
     fill_for_stall(server)
     for columns in (100, 30):
         save = StalledSave(server, lambda: on_terminal(server, columns, "etcd-snapshot", "save"))
-        time.sleep(0.2)  # long enough for a bar to be worth drawing
+        begun = time.monotonic()
+        wait_for(lambda: time.monotonic() > begun + 0.2, "a bar to be worth drawing")
         save.release()
         process, terminal = save.started
         text = read_terminal(terminal)

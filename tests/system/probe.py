@@ -87,7 +87,7 @@ class StalledSave:
             self.started = start()
             end = time.monotonic() + 30
             while not self.parts() and time.monotonic() < end:
-                time.sleep(0.001)
+                os.sched_yield()  # a save takes some tenths of a second: be quick
             self.signal(signal.SIGSTOP)
             # It stands still if the unfinished file stays, and does not grow.
             if self.stands():
@@ -101,13 +101,13 @@ class StalledSave:
 
     def stands(self):
         sizes = []
-        for _ in range(6):
-            now = self.parts()
-            if not now:
-                return False
-            sizes.append(sum(p.stat().st_size for p in now if p.exists()))
-            time.sleep(0.1)
-        return sizes[-1] == sizes[-3]
+
+        def same_for_a_while():
+            sizes.append(sum(p.stat().st_size for p in self.parts() if p.exists()))
+            return not self.parts() or len(sizes) > 8 and len(set(sizes[-5:])) == 1
+
+        wait_for(same_for_a_while, "the save to stand still or end")
+        return bool(self.parts())
 
     def signal(self, number):
         for pid in self.server.etcd_pids():
