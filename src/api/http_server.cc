@@ -8,12 +8,13 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <set>
 #include <thread>
 
-#include "base/log.h"
+#include "base/bytes.h"
 #include "base/text.h"
 #include "keys/base64.h"
 #include "os/host.h"
@@ -28,15 +29,10 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr auto kHandshakeTimeout = std::chrono::seconds(10);
-constexpr auto kRequestTimeout = std::chrono::seconds(20);   // from its first to its last byte
-constexpr auto kIdleTimeout = std::chrono::seconds(60);      // between requests of one connection
-constexpr auto kWriteTimeout = std::chrono::seconds(30);     // without any of the answer being taken
-constexpr std::uint32_t kHeaderBytesMax = 16 * 1024;
-constexpr std::uint64_t kBodyBytesMax = 1 << 20;
-constexpr std::size_t kConnectionsMax = 512;
 constexpr int kWorkers = 4;
-constexpr int kWaitingMax = 64;  // requests handed to the workers and not yet answered
+// What is read and thrown away from a peer that still sends while it should take our answer.
+constexpr std::size_t kDrainBytesMax = 16u << 20;
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 struct Credentials {
   std::string user;
@@ -78,13 +74,14 @@ class Server final : public HttpServer {
 
   Status Listen();
 
+  int port() const override { return port_; }
   const HttpServerOptions& options() const { return options_; }
   asio::ssl::context& tls() { return tls_; }
   asio::io_context& io() { return io_; }
 
   // Hands work to a worker; false if too much is waiting.
   bool Post(std::function<void()> work) {
-    if (waiting_.fetch_add(1) >= kWaitingMax) {
+    if (waiting_.fetch_add(1) >= options_.limits.waiting_max) {
       waiting_.fetch_sub(1);
       return false;
     }
@@ -99,9 +96,12 @@ class Server final : public HttpServer {
 
  private:
   void Accept();
+  // Drops the connection that has kept us waiting longest; false if all are being served.
+  bool MakeRoom();
   void Shutdown();
 
   const HttpServerOptions options_;
+  int port_ = 0;
   asio::io_context io_{1};
   asio::ssl::context tls_{asio::ssl::context::tls_server};
   tcp::acceptor acceptor_;
@@ -114,15 +114,22 @@ class Server final : public HttpServer {
 // One peer. All members belong to the I/O thread, except what Lines guards for itself.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Server& server, tcp::socket socket) : server_(server), stream_(std::move(socket), server.tls()) {}
+  Connection(Server& server, tcp::socket socket)
+      : server_(server), stream_(std::move(socket), server.tls()),
+        buffer_(server.options().limits.header_bytes_max + CheckedCast<std::size_t>(server.options().limits.body_bytes_max)) {}
 
   void Start() {
-    beast::get_lowest_layer(stream_).expires_after(kHandshakeTimeout);
+    ExpireAfter(limits().handshake_timeout);
     stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
       if (error) return self->Close();
-      self->ReadRequest(kRequestTimeout);
+      self->ReadRequest(self->limits().request_timeout);
     });
   }
+
+  // A request is being answered.
+  bool busy() const { return busy_; }
+  // Since when it is not.
+  std::chrono::steady_clock::time_point waiting_since() const { return waiting_since_; }
 
   void Close() {
     // The peer may be gone or hostile: no polite TLS shutdown that it could delay.
@@ -137,6 +144,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
    public:
     explicit Lines(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
     void Send(std::string line) override {
+      if (connection_->version_ < 11) return;  // HTTP/1.0 knows no chunks: the whole answer comes at the end
       asio::post(connection_->server_.io(), [c = connection_, line = std::move(line)]() mutable { c->SendLine(std::move(line)); });
     }
 
@@ -144,28 +152,40 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::shared_ptr<Connection> connection_;
   };
 
-  void ReadRequest(std::chrono::seconds timeout) {
+  const HttpServerLimits& limits() const { return server_.options().limits; }
+
+  void ExpireAfter(absl::Duration length) {
+    beast::get_lowest_layer(stream_).expires_after(absl::ToChronoNanoseconds(length));
+  }
+
+  void ReadRequest(absl::Duration timeout) {
+    busy_ = false;
+    waiting_since_ = std::chrono::steady_clock::now();
     parser_.emplace();
-    parser_->header_limit(kHeaderBytesMax);
-    parser_->body_limit(kBodyBytesMax);
-    beast::get_lowest_layer(stream_).expires_after(timeout);
+    parser_->header_limit(limits().header_bytes_max);
+    parser_->body_limit(limits().body_bytes_max);
+    ExpireAfter(timeout);
     http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
-      if (error == http::error::body_limit || error == http::error::header_limit) {
-        self->keep_alive_ = false;
-        return self->Respond(ErrorResponse(413, ResourceExhaustedError("the request is too large")));
-      }
-      if (error && error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
-          error != http::error::partial_message) {
-        self->keep_alive_ = false;
-        return self->Respond(ErrorResponse(400, InvalidArgumentError("the request is not HTTP: {}", error.message())));
-      }
-      if (error) return self->Close();
-      self->Dispatch();
+      if (!error) return self->Dispatch();
+      const auto refusal = RefusalOf(error);
+      if (!refusal) return self->Close();
+      self->keep_alive_ = false;
+      self->Respond(*refusal);
     });
+  }
+
+  // What a request that could not be read is answered with; nullopt if nobody is left to be told.
+  static std::optional<ApiResponse> RefusalOf(error_code error) {
+    if (error == http::error::body_limit) return ErrorResponse(413, ResourceExhaustedError("the request's body is too large"));
+    if (error == http::error::header_limit) return ErrorResponse(431, ResourceExhaustedError("the request's headers are too large"));
+    const bool is_syntax = error.category() == http::make_error_code(http::error::bad_method).category();
+    if (!is_syntax || error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
+    return ErrorResponse(400, InvalidArgumentError("the request is not HTTP: {}", error.message()));
   }
 
   void Dispatch() {
     const auto& request = parser_->get();
+    busy_ = true;
     keep_alive_ = request.keep_alive();
     version_ = request.version();
     const std::string target(request.target());
@@ -174,25 +194,27 @@ class Connection : public std::enable_shared_from_this<Connection> {
                    .body = request.body(),
                    .accept = std::string(request[http::field::accept])};
     const Route* route = nullptr;
-    bool path_known = false;
+    std::vector<std::string> methods;  // that the path takes
     for (const Route& r : server_.options().routes) {
       if (r.path != api.path) continue;
-      path_known = true;
+      methods.push_back(r.method);
       if (r.method == api.method) route = &r;
     }
     if (route == nullptr) {
-      return Respond(path_known ? ErrorResponse(405, InvalidArgumentError("{} does not take {}", api.path, api.method))
-                                : ErrorResponse(404, NotFoundError("there is nothing at {}", api.path)));
+      if (methods.empty()) return Respond(ErrorResponse(404, NotFoundError("there is nothing at {}", api.path)));
+      ApiResponse refusal = ErrorResponse(405, InvalidArgumentError("{} does not take {}", api.path, api.method));
+      refusal.allow = Join(methods, ", ");
+      return Respond(std::move(refusal));
     }
     if (const auto refused = CheckAccess(*route, std::string(request[http::field::authorization]))) return Respond(*refused);
+    // While the handler works nothing is read; its own deadlines bound it.
+    beast::get_lowest_layer(stream_).expires_never();
     const bool posted = server_.Post([self = shared_from_this(), route, api = std::move(api)] {
       Lines lines(self);
       ApiResponse response = route->handle(api, lines);
       asio::post(self->server_.io(), [self, response = std::move(response)]() mutable { self->Respond(std::move(response)); });
     });
     if (!posted) Respond(ErrorResponse(503, UnavailableError("the server is busy")));
-    // While the handler works nothing is read; its own deadlines bound it.
-    beast::get_lowest_layer(stream_).expires_never();
   }
 
   std::optional<ApiResponse> CheckAccess(const Route& route, std::string_view authorization) {
@@ -216,16 +238,36 @@ class Connection : public std::enable_shared_from_this<Connection> {
     response_->result(static_cast<unsigned>(response.code));
     response_->set(http::field::content_type, response.content_type);
     if (response.code == 401) response_->set(http::field::www_authenticate, "Basic realm=\"holdfast\"");
+    if (!response.allow.empty()) response_->set(http::field::allow, response.allow);
     response_->keep_alive(keep_alive_);
     response_->body() = std::move(response.body);
     response_->prepare_payload();
-    beast::get_lowest_layer(stream_).expires_after(kWriteTimeout);
+    ExpireAfter(limits().write_timeout);
     http::async_write(stream_, *response_, [self = shared_from_this()](error_code error, std::size_t) { self->AfterAnswer(error); });
   }
 
   void AfterAnswer(error_code error) {
-    if (error || !keep_alive_) return Close();
-    ReadRequest(kIdleTimeout);
+    if (error) return Close();
+    if (!keep_alive_) return Linger();
+    ReadRequest(limits().idle_timeout);
+  }
+
+  // A connection closed while its peer still sends is reset, and the answer is lost with it: let the peer end first.
+  void Linger() {
+    busy_ = false;
+    waiting_since_ = std::chrono::steady_clock::now();
+    error_code ignored;
+    beast::get_lowest_layer(stream_).socket().shutdown(tcp::socket::shutdown_send, ignored);
+    ExpireAfter(limits().linger_timeout);
+    Drain();
+  }
+
+  void Drain() {
+    beast::get_lowest_layer(stream_).async_read_some(asio::buffer(drain_), [self = shared_from_this()](error_code error, std::size_t n) {
+      self->drained_bytes_ += n;
+      if (error || self->drained_bytes_ > kDrainBytesMax) return self->Close();
+      self->Drain();
+    });
   }
 
   // The first line starts a chunked answer. While one is being written only the newest waits.
@@ -241,7 +283,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       head_->chunked(true);
       head_serializer_.emplace(*head_);
       writing_ = true;
-      beast::get_lowest_layer(stream_).expires_after(kWriteTimeout);
+      ExpireAfter(limits().write_timeout);
       http::async_write_header(stream_, *head_serializer_, [self = shared_from_this()](error_code error, std::size_t) {
         self->writing_ = false;
         if (error) return self->Close();
@@ -265,7 +307,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       return;
     }
     writing_ = true;
-    beast::get_lowest_layer(stream_).expires_after(kWriteTimeout);
+    ExpireAfter(limits().write_timeout);
     asio::async_write(stream_, http::make_chunk(asio::buffer(line_)), [self = shared_from_this()](error_code error, std::size_t) {
       self->writing_ = false;
       if (error) return self->Close();
@@ -279,7 +321,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Server& server_;
   beast::ssl_stream<beast::tcp_stream> stream_;
-  beast::flat_buffer buffer_{kHeaderBytesMax + kBodyBytesMax};
+  beast::flat_buffer buffer_;
+  bool busy_ = false;
+  std::chrono::steady_clock::time_point waiting_since_ = std::chrono::steady_clock::now();
   std::optional<http::request_parser<http::string_body>> parser_;
   unsigned version_ = 11;
   bool keep_alive_ = false;
@@ -290,6 +334,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool streaming_ = false, writing_ = false, last_ = false;
   std::string line_, next_line_;
   std::optional<std::string> final_line_;
+  std::array<char, 4 * 1024> drain_;
+  std::size_t drained_bytes_ = 0;
 };
 
 Status Server::Listen() {
@@ -309,6 +355,7 @@ Status Server::Listen() {
     RETURN_IF_ERROR(CheckPortFree(options_.address, options_.port), "supervisor");
     return FailedPreconditionError("supervisor: listen on {}:{}: {}", options_.address, options_.port, error.message());
   }
+  port_ = acceptor_.local_endpoint(error).port();
   Accept();
   io_thread_ = std::jthread([this] {
     ::pthread_setname_np(::pthread_self(), "api-io");
@@ -320,14 +367,15 @@ Status Server::Listen() {
 void Server::Accept() {
   acceptor_.async_accept([this](error_code error, tcp::socket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error && connections_.size() < kConnectionsMax) {
+    if (!error && (connections_.size() < options_.limits.connections_max || MakeRoom())) {
       auto connection = std::make_shared<Connection>(*this, std::move(socket));
       connections_.insert(connection);
       connection->Start();
     }
     if (error && error != asio::error::connection_aborted) {
       // Out of descriptors, usually: give others time to close some.
-      auto timer = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(100));
+      MakeRoom();
+      auto timer = std::make_shared<asio::steady_timer>(io_, kAcceptPause);
       timer->async_wait([this, timer](error_code stopped) {
         if (!stopped) Accept();
       });
@@ -335,6 +383,15 @@ void Server::Accept() {
     }
     Accept();
   });
+}
+
+bool Server::MakeRoom() {
+  std::shared_ptr<Connection> oldest;
+  for (const auto& connection : connections_) {
+    if (!connection->busy() && (!oldest || connection->waiting_since() < oldest->waiting_since())) oldest = connection;
+  }
+  if (oldest) oldest->Close();
+  return oldest != nullptr;
 }
 
 void Server::Shutdown() {

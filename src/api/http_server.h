@@ -2,8 +2,9 @@
 // that knows Beast is http_server.cc.
 //
 // One thread does all network I/O and never blocks; handlers run on a few workers. What a peer can do is bounded: time for
-// a handshake and a request, sizes of headers and body, connections, requests waiting for a worker. A peer that breaks a bound is dropped;
-// others are served.
+// a handshake and a request, sizes of headers and body, connections, requests waiting for a worker. A peer that breaks a
+// bound is dropped; others are served. When there are too many connections, the one that has kept us waiting longest for
+// a request makes room for the new one.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/redacted.h"
 #include "base/status.h"
 
@@ -28,6 +30,7 @@ struct ApiResponse {
   int code = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string allow = {};  // the Allow header of a 405
 };
 
 // A handler that takes long may send lines before its answer: the first turns the answer into a stream of lines, of which
@@ -49,13 +52,26 @@ struct Route {
 // The role of a user with a password, "<distribution>:server" or "<distribution>:agent"; nullopt if it is wrong.
 using Authenticate = std::function<std::optional<std::string>(const std::string& user, const Secret& password)>;
 
+struct HttpServerLimits {
+  absl::Duration handshake_timeout = absl::Seconds(10);
+  absl::Duration request_timeout = absl::Seconds(20);  // a connection's first request, to its last byte
+  absl::Duration idle_timeout = absl::Seconds(60);     // every later one, and the pause before it
+  absl::Duration write_timeout = absl::Seconds(30);    // for one piece of the answer
+  absl::Duration linger_timeout = absl::Seconds(5);    // for the peer to take an answer that ends the connection
+  std::uint32_t header_bytes_max = 16 * 1024;
+  std::uint64_t body_bytes_max = 1 << 20;
+  std::size_t connections_max = 512;
+  int waiting_max = 64;  // requests handed to the workers and not yet answered
+};
+
 struct HttpServerOptions {
   std::string address;  // IP to listen on
-  int port = 0;
+  int port = 0;         // 0: any free one
   std::string certificate_pem;
   Secret key_pem;
   Authenticate authenticate;
   std::vector<Route> routes;
+  HttpServerLimits limits = {};
 };
 
 class HttpServer {
@@ -64,6 +80,8 @@ class HttpServer {
   static StatusOr<std::unique_ptr<HttpServer>> Start(HttpServerOptions options);
   // Stops listening, drops connections, waits for running handlers.
   virtual ~HttpServer() = default;
+
+  virtual int port() const = 0;
 };
 
 }  // namespace holdfast

@@ -40,6 +40,15 @@ bool IsNamedFor(std::string_view file_name, std::string_view base, std::string_v
   return name.starts_with(prefix) && AllDigits(name.substr(prefix.size()));
 }
 
+bool IsNamedForNode(std::string_view file_name, std::string_view node) {
+  std::string_view name = WithoutCompressionSuffix(file_name);
+  const auto dash = name.rfind('-');
+  if (dash == std::string_view::npos || !AllDigits(name.substr(dash + 1))) return false;
+  const std::string before = fmt::format("-{}", node);
+  name = name.substr(0, dash);
+  return name.ends_with(before) && name.size() > before.size();
+}
+
 Status CheckBaseName(std::string_view base) {
   if (base.empty()) return InvalidArgumentError("snapshot name must not be empty");
   if (!IsPlainFileName(base) || base.starts_with('.') || HasControl(base)) {

@@ -22,6 +22,9 @@ std::optional<absl::Time> CreationTimeInName(std::string_view file_name);
 // True if the name is <base>-<node>-<digits> with an optional compression suffix, and nothing else.
 bool IsNamedFor(std::string_view file_name, std::string_view base, std::string_view node);
 
+// True if the name is <any base>-<node>-<digits> with an optional compression suffix.
+bool IsNamedForNode(std::string_view file_name, std::string_view node);
+
 // What a person may give as --name: kInvalidArgument for empty, separators, a leading dot or control characters.
 Status CheckBaseName(std::string_view base);
 

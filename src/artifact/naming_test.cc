@@ -24,6 +24,17 @@ TEST(Naming, BaseAndNodeMatchWithDelimiters) {
   EXPECT_FALSE(IsNamedFor("etcd-snapshot-n1-5.part", "etcd-snapshot", "n1"));
 }
 
+TEST(Naming, ANodesFilesAreKnownWhateverTheBase) {
+  EXPECT_TRUE(IsNamedForNode("etcd-snapshot-n1-5.zip", "n1"));
+  EXPECT_TRUE(IsNamedForNode("a-b.c-n-1-5", "n-1"));
+  EXPECT_FALSE(IsNamedForNode("etcd-snapshot-n10-5", "n1"));
+  EXPECT_FALSE(IsNamedForNode("etcd-snapshot-an1-5", "n1"));
+  EXPECT_FALSE(IsNamedForNode("-n1-5", "n1"));
+  EXPECT_FALSE(IsNamedForNode("n1-5", "n1"));
+  EXPECT_FALSE(IsNamedForNode("etcd-snapshot-n1-5.iso", "n1"));
+  EXPECT_FALSE(IsNamedForNode("download", "n1"));
+}
+
 TEST(Naming, NamesThatLeaveTheDirectoryAreRefused) {
   for (const char* bad : {"", "a/b", "../x", ".", "..", "a\nb"}) {
     EXPECT_FALSE(CheckBaseName(bad).ok()) << bad;

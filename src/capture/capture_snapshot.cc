@@ -1,5 +1,7 @@
 #include "capture/capture_snapshot.h"
 
+#include <set>
+
 #include "artifact/naming.h"
 #include "formats/member/membership.h"
 #include "formats/mvcc/stream_observer.h"
@@ -31,7 +33,12 @@ struct NamedObject {
   std::unique_ptr<NewObject> object;
 };
 StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& options, std::uint64_t bytes_expected) {
+  // A second is taken whatever the compression: the order of names stays the order in which they were made.
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> present, store.List());
+  std::set<std::string, std::less<>> taken;
+  for (const ObjectInfo& object : present) taken.emplace(WithoutCompressionSuffix(object.name));
   for (std::int64_t second = absl::ToUnixSeconds(options.now + absl::Milliseconds(500));; ++second) {
+    if (taken.contains(SnapshotFileName(options.base, options.node, second, Compression::kNone))) continue;
     std::string name = SnapshotFileName(options.base, options.node, second, options.compression);
     auto object = store.Create(name, bytes_expected);
     if (absl::IsAlreadyExists(object.status())) continue;

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <cerrno>
 #include <cstdio>
 
 #include "base/log.h"
@@ -75,6 +76,12 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
                      .stop = stop});
 }
 
+// What was printed has arrived; a reader that went away early had enough of it.
+Status FlushOutput() {
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  return failed && errno != EPIPE ? ErrnoError(errno, "write to standard output") : OkStatus();
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -82,7 +89,8 @@ int Main(int argc, char** argv) {
   // Secrets on the command line are not for everybody who can run ps.
   HideArguments(argc, argv, {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});
   const SignalStop signals;
-  const Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
+  Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
+  if (status.ok()) status = FlushOutput();
   if (status.ok()) return kExitDone;
   LogFatal("Error: {}", MessageOf(status));
   if (const std::string hint = HintOf(status); !hint.empty()) LogInfo("Hint: {}", hint);

@@ -30,8 +30,9 @@ Status RunServerCommand(const CommandContext& context) {
 
 Status RunVersionCommand(const CommandContext& context) {
   RETURN_IF_ERROR(ExpectNoPositionals(context));
-  std::string etcd = "not found";
-  if (const auto binary = FindProgram(context.settings.Text("etcd-binary")); binary.ok()) {
+  const auto binary = FindProgram(context.settings.Text("etcd-binary"));
+  std::string etcd = MessageOf(binary.status());
+  if (binary.ok()) {
     const auto version = etcd::ProgramVersion(*binary);
     etcd = version.ok() ? fmt::format("{} ({})", *version, *binary) : MessageOf(version.status());
   }

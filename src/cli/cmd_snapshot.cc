@@ -27,6 +27,7 @@ class SnapshotCommand {
 
   Status Run() {
     RETURN_IF_ERROR(CheckWords());
+    RETURN_IF_ERROR(CheckServerUrl(Url()));
     auto answer = AskServer();
     if (NobodyThere(answer.status())) {
       if (settings_.command() == kSnapshotSave) {
@@ -48,6 +49,7 @@ class SnapshotCommand {
       return OkStatus();
     }
     RETURN_IF_ERROR(ExpectNoPositionals(context_));
+    if (settings_.Text("name").empty()) return settings_.Invalid("name", "snapshot name must not be empty");
     const std::string output = settings_.command() == kSnapshotList ? settings_.Text("output") : "table";
     if (output != "table" && output != "json" && output != "yaml") return InvalidArgumentError("invalid output format: {}", output);
     return OkStatus();
@@ -59,7 +61,11 @@ class SnapshotCommand {
   bool NobodyThere(const Status& status) const { return absl::IsUnavailable(status) && !settings_.IsSet("etcd-server") && !connected_; }
 
   std::string Url() const {
-    if (settings_.IsSet("etcd-server")) return settings_.Text("etcd-server");
+    if (settings_.IsSet("etcd-server")) {
+      std::string url = settings_.Text("etcd-server");
+      while (url.ends_with('/')) url.pop_back();
+      return url;
+    }
     const std::string port = settings_.Text("supervisor-port");
     return fmt::format("https://127.0.0.1:{}", port.empty() ? fmt::format("{}", context_.distribution.supervisor_port) : port);
   }

@@ -122,6 +122,14 @@ std::string Wrap(std::string_view text, std::size_t width, std::size_t indent) {
 
 constexpr std::size_t kColumns = 100, kFlagIndent = 6;
 
+constexpr std::string_view kAbout =
+    "holdfast runs an etcd, takes snapshots of it by schedule and on demand, proves each one when it is taken, and restores the "
+    "cluster from one of them: everything is verified before anything is moved. Snapshots are plain etcd snapshots; the layout of the "
+    "data directory, flags and configuration are those of RKE2 and K3s, under whose names (as a link to the program) it takes their paths too.";
+constexpr std::string_view kFlagRules =
+    "A flag may be written -name or --name, its value behind = or in the next word; a flag that is on or off takes a value only with =. "
+    "The command line wins over the configuration file, which wins over the environment (the variables in brackets).";
+
 std::string CommandText(const CommandHelp& help, const Distribution& distribution) {
   std::string out = fmt::format("{}\n\nUsage: {} {}\n", help.summary, distribution.name, help.usage);
   if (!help.text.empty()) out += fmt::format("\n{}\n", Wrap(help.text, kColumns, 0));
@@ -148,9 +156,9 @@ std::string OverviewText(std::string_view group, const Distribution& distributio
     out += fmt::format("  {:24} {}\n", help.words, help.summary);
   }
   out += fmt::format("\nConfiguration: {0}, {0}.d/*.yaml; every flag is a key there.\n", distribution.config_file);
-  out += "Exit codes:";
-  for (const ExitHelp& exit : ExitHelps()) out += fmt::format("{} {} {}", exit.code == 0 ? "" : ",", exit.code, Split(exit.meaning, ';')[0]);
-  return out + fmt::format(".\n\nMore about a command: {} help {}\n", distribution.name, group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
+  out += "\nExit codes:\n";
+  for (const ExitHelp& exit : ExitHelps()) out += fmt::format("  {} {}\n", exit.code, exit.meaning);
+  return out + fmt::format("\nMore about a command: {} help {}\n", distribution.name, group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
 }
 
 std::string Roff(std::string_view text) {
@@ -179,8 +187,10 @@ std::string HelpText(const std::vector<std::string>& words, const Distribution& 
 }
 
 std::string ManualPage(const Distribution& distribution) {
-  std::string out = fmt::format(".TH HOLDFAST 8\n.SH NAME\nholdfast \\- backup and disaster recovery for etcd\\-based clusters\n.SH SYNOPSIS\n");
+  std::string out = ".TH HOLDFAST 8 \"\" \"holdfast " HOLDFAST_VERSION "\" \"System administration\"\n"
+                    ".SH NAME\nholdfast \\- backup and disaster recovery for etcd\\-based clusters\n.SH SYNOPSIS\n";
   for (const CommandHelp& help : Commands()) out += fmt::format(".B {} {}\n.br\n", distribution.name, Roff(help.usage));
+  out += fmt::format(".SH DESCRIPTION\n{}\n.PP\n{}\n", Roff(kAbout), Roff(kFlagRules));
   out += ".SH COMMANDS\n";
   for (const CommandHelp& help : Commands()) {
     out += fmt::format(".SS {}\n{}.\n", Roff(help.words), Roff(help.summary));
@@ -197,6 +207,7 @@ std::string ManualPage(const Distribution& distribution) {
                      Roff(distribution.config_file), Roff(distribution.data_dir));
   out += ".SH EXIT STATUS\n";
   for (const ExitHelp& exit : ExitHelps()) out += fmt::format(".TP\n.B {}\n{}\n", exit.code, Roff(exit.meaning));
+  out += ".SH SEE ALSO\n.BR etcd (1),\n.BR etcdctl (1),\n.BR systemctl (1)\n";
   return out;
 }
 

@@ -140,6 +140,7 @@ StatusOr<CommandLine> ParseArguments(const std::vector<std::string>& arguments) 
     line.flags.push_back({flag, std::move(value), shown});
   }
   if (!line.words.empty() && line.words[0] == "help") {
+    if (!line.positionals.empty()) RETURN_IF_ERROR(FindCommand(line.positionals).status());
     line.words = line.positionals;
     line.positionals.clear();
   }

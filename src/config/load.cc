@@ -15,6 +15,7 @@ constexpr std::uint64_t kConfigBytesMax = 1 * kMiB;
 // One key of a file.
 struct Key {
   std::string name;
+  std::string where;  // "<path>:<line>"
   bool append = false;
   std::vector<FlagValue> values;
 };
@@ -48,7 +49,7 @@ StatusOr<std::vector<Key>> ParseYaml(const std::string& path, const std::string&
   for (const auto& entry : root) {
     const std::string where = fmt::format("{}:{}", path, entry.first.Mark().line + 1);
     if (!entry.first.IsScalar()) return InvalidArgumentError("{}: a key must be a text", where);
-    Key key{.name = entry.first.Scalar()};
+    Key key{.name = entry.first.Scalar(), .where = where};
     if (key.name.ends_with('+')) {
       key.append = true;
       key.name.pop_back();
@@ -125,7 +126,7 @@ class Loader {
     for (const Key& key : keys) {
       const Flag* flag = FindFlag(line_.command, key.name);
       if (flag == nullptr) {
-        RETURN_IF_ERROR(OnUnknown(key, path));
+        RETURN_IF_ERROR(OnUnknown(key));
         continue;
       }
       std::vector<FlagValue> values;
@@ -137,14 +138,14 @@ class Loader {
     return OkStatus();
   }
 
-  Status OnUnknown(const Key& key, const std::string& path) {
+  Status OnUnknown(const Key& key) {
     if (IsKnownFlag(key.name)) return OkStatus();
     if (context_.distribution.foreign_config_keys) {
       if (std::find(skipped_.begin(), skipped_.end(), key.name) == skipped_.end()) skipped_.push_back(key.name);
       return OkStatus();
     }
     const std::string suggestion = SuggestFlag(kServer, key.name);
-    return WithHint(InvalidArgumentError("{}: unknown key \"{}\"", key.values.empty() ? path : key.values[0].where, key.name),
+    return WithHint(InvalidArgumentError("{}: unknown key \"{}\"", key.where, key.name),
                     suggestion.empty() ? "See `server --help` for the keys." : fmt::format("Did you mean {}?", suggestion));
   }
 

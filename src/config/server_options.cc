@@ -7,6 +7,7 @@
 #include "base/layout.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "os/host.h"
 
 namespace holdfast {
 namespace {
@@ -31,19 +32,36 @@ Status ReadPorts(const Settings& settings, const Distribution& distribution, Ser
   return OkStatus();
 }
 
-Status ReadAddresses(const Settings& settings, const HostFacts& host, ServerOptions& o) {
-  const std::vector<std::string> node_ips = settings.List("node-ip");
-  o.bind_address = settings.Text("bind-address");
-  o.node_address = !settings.Text("advertise-address").empty() ? settings.Text("advertise-address")
-                   : !node_ips.empty()                          ? Split(node_ips[0], ',')[0]
-                                                                : host.node_address;
-  std::set<std::string> sans = {o.node_name, o.node_name.substr(0, o.node_name.find('.')), o.node_address};
-  for (const char* name : {"node-ip", "node-external-ip", "tls-san"}) {
-    for (const std::string& value : settings.List(name)) {
-      for (const std::string& part : Split(value, ',')) sans.insert(std::string(Trim(part)));
+Status CheckAddress(const Settings& settings, std::string_view flag, const std::string& address) {
+  if (IsIpAddress(address)) return OkStatus();
+  return settings.Invalid(flag, fmt::format("\"{}\" is not an IP address", address));
+}
+
+// Every part of a list whose items may hold several, with commas between them.
+std::vector<std::string> Parts(const Settings& settings, std::string_view flag) {
+  std::vector<std::string> out;
+  for (const std::string& item : settings.List(flag)) {
+    for (const std::string& part : Split(item, ',')) {
+      if (const auto trimmed = Trim(part); !trimmed.empty()) out.emplace_back(trimmed);
     }
   }
-  sans.erase("");
+  return out;
+}
+
+Status ReadAddresses(const Settings& settings, const HostFacts& host, ServerOptions& o) {
+  o.bind_address = settings.Text("bind-address");
+  RETURN_IF_ERROR(CheckAddress(settings, "bind-address", o.bind_address));
+  for (const char* flag : {"node-ip", "node-external-ip"}) {
+    for (const std::string& address : Parts(settings, flag)) RETURN_IF_ERROR(CheckAddress(settings, flag, address));
+  }
+  const std::string advertised = settings.Text("advertise-address");
+  if (!advertised.empty()) RETURN_IF_ERROR(CheckAddress(settings, "advertise-address", advertised));
+  const std::vector<std::string> node_ips = Parts(settings, "node-ip");
+  o.node_address = !advertised.empty() ? advertised : !node_ips.empty() ? node_ips[0] : host.node_address;
+  std::set<std::string> sans = {o.node_name, o.node_name.substr(0, o.node_name.find('.')), o.node_address};
+  for (const char* flag : {"node-ip", "node-external-ip", "tls-san"}) {
+    for (const std::string& name : Parts(settings, flag)) sans.insert(name);
+  }
   o.sans.assign(sans.begin(), sans.end());
   return OkStatus();
 }

@@ -11,7 +11,8 @@ namespace holdfast::etcd {
 namespace {
 
 constexpr absl::Duration kPollInterval = absl::Milliseconds(200), kReportInterval = absl::Seconds(5);
-constexpr absl::Duration kStopGrace = absl::Seconds(10);
+// With clients connected etcd waits for them: 5 s and two election time-outs.
+constexpr absl::Duration kStopGrace = absl::Seconds(20);
 constexpr std::uint64_t kPemBytesMax = 1 * kMiB;
 
 StatusOr<std::unique_ptr<Client>> ConnectTo(FileSystem& fs, const ServerConfig& config) {
@@ -65,6 +66,7 @@ Status RunningServer::WaitHealthy(absl::Duration timeout, std::stop_token stop) 
 }
 
 void RunningServer::Stop() {
+  // etcd waits for its clients to go, up to fifteen seconds.
   client_.reset();
   process_->child().Stop(kStopGrace);
 }

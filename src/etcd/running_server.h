@@ -33,6 +33,7 @@ class RunningServer {
   ServerProcess& process() { return *process_; }
 
   // SIGTERM, and SIGKILL if it does not end within seconds. Our own connection is closed first: etcd waits for it.
+  // client() is null then; whoever still holds it delays the end.
   void Stop();
 
  private:

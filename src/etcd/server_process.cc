@@ -23,7 +23,8 @@ StatusOr<std::string> ProgramVersion(const std::string& binary) {
 LogLineParts ParseLogLine(std::string_view line) {
   LogLineParts parts;
   const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
+  parts.is_json = json.is_object();
+  if (!parts.is_json) {
     parts.text = line;
     if (line.starts_with("[WARNING]")) parts.level = LogLineParts::Level::kWarn;
     if (line.starts_with("panic:") || line.starts_with("fatal error:")) parts.level = LogLineParts::Level::kError;
@@ -53,14 +54,15 @@ bool IsExpected(std::string_view text) {
 void ServerProcess::OnLine(std::string_view line) {
   constexpr std::size_t kLastWordsMax = 2000;
   const LogLineParts parts = ParseLogLine(line);
-  if (parts.level == LogLineParts::Level::kInfo || IsExpected(parts.text)) {
-    LogDebug("etcd: {}", parts.text);
-    return;
-  }
-  {
+  const bool quiet = parts.level == LogLineParts::Level::kInfo || IsExpected(parts.text);
+  if (!quiet || !parts.is_json) {
     const MutexLock lock(mutex_);
     last_words_ = last_words_.empty() ? parts.text : last_words_ + "; " + parts.text;
     if (last_words_.size() > kLastWordsMax) last_words_.erase(0, last_words_.size() - kLastWordsMax);
+  }
+  if (quiet) {
+    LogDebug("etcd: {}", parts.text);
+    return;
   }
   if (parts.level == LogLineParts::Level::kWarn) {
     LogWarn("etcd: {}", parts.text);
@@ -73,7 +75,7 @@ StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::string&
   std::unique_ptr<ServerProcess> process(new ServerProcess());
   // Our settings hold secrets, and what systemd tells us it tells only us: etcd would report READY in our name.
   // (ETCD_* may stay: with a configuration file etcd ignores all but ETCD_UNSUPPORTED_ARCH.)
-  std::vector<std::string> hidden = {"AWS_", "NOTIFY_SOCKET=", "WATCHDOG_"};
+  std::vector<std::string> hidden = {"AWS_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"};
   for (const Distribution& distribution : Distributions()) hidden.emplace_back(distribution.env_prefix);
   ASSIGN_OR_RETURN(process->child_,
                    ChildProcess::Start({.argv = {binary, "--config-file", config_path},

@@ -16,6 +16,7 @@ StatusOr<std::string> ProgramVersion(const std::string& binary);
 struct LogLineParts {
   enum class Level { kInfo, kWarn, kError } level = Level::kInfo;
   std::string text;
+  bool is_json = false;  // no: etcd's logger is not at work yet (or no more), or it is another program's line
 };
 LogLineParts ParseLogLine(std::string_view line);
 
@@ -26,7 +27,7 @@ class ServerProcess {
   static StatusOr<std::unique_ptr<ServerProcess>> Start(const std::string& binary, const std::string& config_path);
 
   ChildProcess& child() { return *child_; }
-  // The last lines it wrote at warning or above: why it died, usually.
+  // The last lines it wrote at warning or above, or outside its log: why it died, usually.
   std::string LastWords() const;
 
  private:

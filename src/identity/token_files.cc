@@ -65,8 +65,8 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
   if (options.agent_password.empty()) {
     RETURN_IF_ERROR(LinkIfDifferent(fs, layout.token(), layout.agent_token()));
   } else {
-    // Replaces a link too: the rename takes its place.
-    RETURN_IF_ERROR(WriteFileAtomically(fs, layout.agent_token(), file_text("node", options.agent_password), 0600));
+    // Over a link too, which shows another text: the rename takes its place.
+    RETURN_IF_ERROR(WriteIfDifferent(fs, layout.agent_token(), file_text("node", options.agent_password)));
   }
 
   RETURN_IF_ERROR(MakeDirectories(fs, layout.cred(), 0700));

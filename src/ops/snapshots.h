@@ -57,7 +57,8 @@ struct DeleteReport {
 // kInvalidArgument for a name that leaves the directory: nothing is deleted then.
 DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::string>& names);
 
-// Removes what killed runs left half-written. Only when nothing is being saved.
+// Removes what killed runs of this node left half-written (the directory may be shared with other nodes, which are at work).
+// Only when nothing is being saved.
 Status CleanSnapshotPlace(const SnapshotPlace& place);
 
 }  // namespace holdfast

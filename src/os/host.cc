@@ -159,6 +159,11 @@ std::vector<std::string> LocalAddresses() {
   return out;
 }
 
+bool IsIpAddress(const std::string& text) {
+  in6_addr out;
+  return ::inet_pton(AF_INET, text.c_str(), &out) == 1 || ::inet_pton(AF_INET6, text.c_str(), &out) == 1;
+}
+
 Status CheckPortFree(const std::string& address, int port) {
   const bool v6 = address.find(':') != std::string::npos;
   const Fd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

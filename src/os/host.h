@@ -23,6 +23,9 @@ std::string NodeAddress();
 // Every address of this host, loopback included, as text.
 std::vector<std::string> LocalAddresses();
 
+// An IPv4 or IPv6 address in its usual form.
+bool IsIpAddress(const std::string& text);
+
 // True if nothing listens on this TCP port at `address` (an IP; empty: any), found by binding it for a moment.
 // Otherwise kFailedPrecondition that names the process that does, if we may see it: "port 2379 is in use by etcd (pid 12)".
 Status CheckPortFree(const std::string& address, int port);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,10 +14,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <future>
 #include <thread>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "os/fd.h"
@@ -26,7 +27,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kLineBytesMax = 16 * kKiB;
-constexpr std::chrono::seconds kLastLinesPatience{2};
 
 int PidfdOpen(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
@@ -132,27 +132,46 @@ class PosixChild final : public ChildProcess {
   PosixChild(pid_t pid, Fd pidfd, Fd output, Fd wake,
              std::function<void(std::string_view)> on_output_line)
       : pid_(pid), pidfd_(std::move(pidfd)), wake_(std::move(wake)) {
-    std::promise<void> ended;
-    output_ended_ = ended.get_future();
-    reader_ = std::jthread([fd = std::move(output), on_line = std::move(on_output_line),
-                            ended = std::move(ended)]() mutable {
+    reader_ = std::jthread([this, fd = std::move(output), on_line = std::move(on_output_line)] {
       ::pthread_setname_np(::pthread_self(), "child-output");
       ReadLines(fd.get(), on_line);
-      ended.set_value();
+      const MutexLock lock(mutex_);
+      output_ended_ = true;
+      changed_.notify_all();
     });
   }
 
   ~PosixChild() override {
-    if (!exited_) {
-      Signal(SIGKILL);
-      Reap();
-    }
+    if (exited_) return;
+    Signal(SIGKILL);
+    Reap(kOutputPatience);
   }
 
   pid_t pid() const override { return pid_; }
 
   std::optional<ExitReason> Wait(absl::Duration length, std::stop_token stop) override {
     if (exited_) return exited_;
+    if (!WaitForExit(length, stop)) return std::nullopt;
+    return Reap(kOutputPatience);
+  }
+
+  // To its whole group: a wrapper script may have started the real program without exec.
+  void Signal(int signal) override {
+    if (!exited_) ::kill(-pid_, signal);
+  }
+
+  ExitReason Stop(absl::Duration grace) override {
+    if (exited_) return *exited_;
+    Signal(SIGTERM);
+    if (WaitForExit(grace, {})) return Reap(grace);
+    Signal(SIGKILL);
+    return Reap(kOutputPatience);
+  }
+
+ private:
+  static constexpr absl::Duration kOutputPatience = absl::Seconds(1);
+
+  bool WaitForExit(absl::Duration length, std::stop_token stop) {
     const std::stop_callback wake(stop, [this] {
       const std::uint64_t one = 1;
       (void)!::write(wake_.get(), &one, sizeof one);
@@ -161,30 +180,21 @@ class PosixChild final : public ChildProcess {
     const int timeout_ms = static_cast<int>(
         std::min<std::int64_t>(absl::ToInt64Milliseconds(length), 24 * 3600 * 1000));
     const int n = ::poll(fds, 2, std::max(timeout_ms, 0));
-    if (n > 0 && (fds[0].revents & POLLIN) != 0) return Reap();
-    return std::nullopt;
+    // What an earlier stop wrote must not end a later wait.
+    std::uint64_t ignored;
+    (void)!::read(wake_.get(), &ignored, sizeof ignored);
+    return n > 0 && (fds[0].revents & POLLIN) != 0;
   }
 
-  void Signal(int signal) override {
-    if (!exited_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0);
-  }
-
-  ExitReason Stop(absl::Duration grace) override {
-    Signal(SIGTERM);
-    if (auto reason = Wait(grace, {})) return *reason;
-    Signal(SIGKILL);
-    return Reap();
-  }
-
- private:
-  ExitReason Reap() {
+  // It has ended, or is about to. What it started and that keeps the output open may end in order within `patience`.
+  ExitReason Reap(absl::Duration patience) {
     siginfo_t info;
     while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
     }
-    // What it started goes with it: the number of its group is nobody else's until it is reaped.
+    // Its last lines, which often say why it ended, may still be on their way.
+    WaitForOutputEnd(patience);
+    // Before it is reaped: until then the number of its group is nobody else's.
     ::kill(-pid_, SIGKILL);
-    // Its last lines, which say why it ended, may still be on their way.
-    output_ended_.wait_for(kLastLinesPatience);
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
@@ -192,10 +202,17 @@ class PosixChild final : public ChildProcess {
     return *exited_;
   }
 
+  bool WaitForOutputEnd(absl::Duration length) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, absl::ToChronoMilliseconds(length), [this] { return output_ended_; });
+  }
+
   const pid_t pid_;
   Fd pidfd_, wake_;
   std::optional<ExitReason> exited_;
-  std::future<void> output_ended_;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  bool output_ended_ HF_GUARDED_BY(mutex_) = false;
   std::jthread reader_;
 };
 
@@ -240,14 +257,23 @@ StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration l
   return output;
 }
 
+namespace {
+// A directory may be "executed" too, as far as access() goes.
+bool IsRegularFile(const std::string& path) {
+  struct stat st;
+  return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode);
+}
+}  // namespace
+
 StatusOr<std::string> FindProgram(const std::string& program) {
   if (program.find('/') != std::string::npos) {
     if (::access(program.c_str(), X_OK) != 0) return ErrnoError(errno, fmt::format("execute {}", program));
+    if (!IsRegularFile(program)) return FailedPreconditionError("{} is not a program", program);
     return program;
   }
   for (const std::string& directory : Split(Environment("PATH").value_or("/usr/bin:/bin"), ':')) {
     const std::string path = JoinPath(directory.empty() ? "." : directory, program);
-    if (::access(path.c_str(), X_OK) == 0) return path;
+    if (::access(path.c_str(), X_OK) == 0 && IsRegularFile(path)) return path;
   }
   return NotFoundError("no program \"{}\" on PATH", program);
 }

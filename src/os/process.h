@@ -38,7 +38,7 @@ class ChildProcess {
   // Fails if the program cannot be executed.
   static StatusOr<std::unique_ptr<ChildProcess>> Start(ChildOptions options);
 
-  // Kills it if it still runs, and waits.
+  // Kills it if it still runs, with what it started and that still writes to its output, and waits.
   virtual ~ChildProcess() = default;
 
   virtual pid_t pid() const = 0;
@@ -47,6 +47,7 @@ class ChildProcess {
   // it started is ended too, and its last lines have come.
   virtual std::optional<ExitReason> Wait(absl::Duration length, std::stop_token stop) = 0;
 
+  // To it and what it started.
   virtual void Signal(int signal) = 0;
 
   // SIGTERM, then after `grace` SIGKILL; returns when it is gone.

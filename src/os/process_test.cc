@@ -1,8 +1,11 @@
 #include "os/process.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 
+#include <atomic>
 #include <mutex>
 
 namespace holdfast {
@@ -71,11 +74,51 @@ TEST(Process, StopKillsWhatIgnoresTerm) {
   EXPECT_EQ(child->Stop(absl::Milliseconds(100)).signal, SIGKILL);
 }
 
+TEST(Process, StopEndsWhatAWrapperStartedToo) {
+  std::mutex mutex;
+  std::string pid;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "sleep 600 & echo $!; wait"},
+                                    .on_output_line = [&](std::string_view line) {
+                                      const std::scoped_lock lock(mutex);
+                                      pid = line;
+                                    }}).value();
+  for (bool seen = false; !seen; child->Wait(absl::Milliseconds(5), {})) {
+    const std::scoped_lock lock(mutex);
+    seen = !pid.empty();
+  }
+  child->Stop(absl::Seconds(20));
+  child.reset();  // ends only when nobody holds the output any more
+}
+
+TEST(Process, LastLinesArriveBeforeTheEndIsToldOf) {
+  std::mutex mutex;
+  std::size_t lines = 0;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "seq 20000"},
+                                    .on_output_line = [&](std::string_view) {
+                                      const std::scoped_lock lock(mutex);
+                                      ++lines;
+                                    }}).value();
+  ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+  const std::scoped_lock lock(mutex);
+  EXPECT_EQ(lines, 20000u);
+}
+
 TEST(Process, WaitEndsWhenStopIsRequested) {
   auto child = ChildProcess::Start({.argv = {"/bin/sleep", "60"}, .on_output_line = [](auto) {}}).value();
   std::stop_source stop;
   stop.request_stop();
   EXPECT_FALSE(child->Wait(absl::Hours(1), stop.get_token()));
+}
+
+TEST(Process, StopGivesTheGraceAfterAWaitWasStopped) {
+  std::atomic<bool> ready = false;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "trap 'sleep 0.1; exit 7' TERM; echo; while :; do sleep 0.01; done"},
+                                    .on_output_line = [&](std::string_view) { ready = true; }}).value();
+  while (!ready) child->Wait(absl::Milliseconds(5), {});
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(child->Wait(absl::Milliseconds(100), stop.get_token()));
+  EXPECT_EQ(child->Stop(absl::Seconds(60)).Describe(), "exit code 7");
 }
 
 TEST(Process, RunAndReadGivesOutputOrTheReason) {
@@ -101,6 +144,7 @@ TEST(Process, HiddenVariablesAreNotHandedOn) {
 
 TEST(Process, FindProgramLooksOnPath) {
   EXPECT_TRUE(FindProgram("sh")->ends_with("/sh"));
+  EXPECT_EQ(MessageOf(FindProgram("/usr").status()), "/usr is not a program");
   EXPECT_TRUE(absl::IsNotFound(FindProgram("no-such-program-here").status()));
 }
 

@@ -1,6 +1,7 @@
 #include "os/service_notify.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cstddef>
@@ -11,6 +12,10 @@
 #include "os/host.h"
 
 namespace holdfast {
+namespace {
+// A service manager that does not read must not hold up the service, least of all its end.
+constexpr timeval kSendTimeout{.tv_sec = 2, .tv_usec = 0};
+}  // namespace
 
 ServiceNotifier::ServiceNotifier() : socket_(Environment("NOTIFY_SOCKET").value_or("")) {
   const auto limit = ParseUint(Environment("WATCHDOG_USEC").value_or(""));
@@ -29,6 +34,7 @@ void ServiceNotifier::Send(std::string_view state) const {
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
   const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   (void)::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,
                  reinterpret_cast<const sockaddr*>(&address), length);
 }

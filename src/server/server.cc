@@ -30,19 +30,29 @@ namespace {
 
 constexpr std::uint64_t kSmallFileMax = 1 * kMiB;
 constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
+// How long an etcd may take to die after the server that was killed.
+constexpr absl::Duration kOrphanPatience = absl::Seconds(5), kOrphanPoll = absl::Milliseconds(100);
 
-// Held while a server (or a reset) runs on a data directory.
-StatusOr<std::unique_ptr<File>> LockDataDir(FileSystem& fs, const DataLayout& layout) {
-  ASSIGN_OR_RETURN(auto lock, fs.OpenOrCreate(layout.lock(), 0600));
-  if (const Status locked = lock->TryLock(); !locked.ok()) {
-    if (!absl::IsAborted(locked)) return locked;
-    const std::string holder = ReadFile(fs, layout.lock(), kSmallFileMax).value_or("");
+// Held while a server (or a reset) runs on a data directory. Its content is the holder's pid, and empty after an end in order.
+struct DataDirLock {
+  std::unique_ptr<File> file;
+  bool holder_was_killed = false;
+};
+StatusOr<DataDirLock> LockDataDir(FileSystem& fs, const DataLayout& layout) {
+  DataDirLock lock;
+  ASSIGN_OR_RETURN(lock.file, fs.OpenOrCreate(layout.lock(), 0600));
+  const Status locked = lock.file->TryLock();
+  const std::string holder(Trim(ReadFile(fs, layout.lock(), kSmallFileMax).value_or("")));
+  if (absl::IsAborted(locked)) {
     return WithHint(AbortedError("another server is running on {}{}", layout.data_dir(),
-                                 Trim(holder).empty() ? "" : fmt::format(" (pid {})", Trim(holder))),
+                                 holder.empty() ? "" : fmt::format(" (pid {})", holder)),
                     "Stop it first; with systemd: systemctl stop holdfast-server.");
   }
-  RETURN_IF_ERROR(lock->Truncate(0));
-  RETURN_IF_ERROR(lock->WriteAt(0, BytesOf(fmt::format("{}\n", ::getpid()))));
+  RETURN_IF_ERROR(locked);
+  lock.holder_was_killed = !holder.empty();
+  RETURN_IF_ERROR(lock.file->Truncate(0));
+  RETURN_IF_ERROR(lock.file->WriteAt(0, BytesOf(fmt::format("{}\n", ::getpid()))));
   return lock;
 }
 
@@ -52,16 +62,15 @@ class Server final : public ApiBackend {
       : options_(options), context_(context), fs_(context.fs), layout_(options.data_dir), metrics_(context.distribution.metric_prefix) {}
 
   Status Run() {
+    // What etcd could not be started with is said now, not after attempts.
+    RETURN_IF_ERROR(etcd::EncodeServerConfig(EtcdOptions("").config).status());
     RETURN_IF_ERROR(MakeServerDirectories(fs_, layout_));
-    ASSIGN_OR_RETURN(const auto lock, LockDataDir(fs_, layout_));
-    RETURN_IF_ERROR(RemoveUnfinishedFiles(fs_, layout_));
-    ASSIGN_OR_RETURN(node_name_, NodeName());
-    ASSIGN_OR_RETURN(binary_, FindProgram(options_.etcd_binary), "etcd");
-    ASSIGN_OR_RETURN(const std::string version, etcd::ProgramVersion(binary_));
-    LogInfo("Node {} at {}, etcd {} ({})", node_name_, options_.node_address, version, binary_);
-    RETURN_IF_ERROR(ReadTokens());
-    RETURN_IF_ERROR(CheckPorts());
-    return options_.cluster_reset ? Reset() : Serve();
+    ASSIGN_OR_RETURN(const DataDirLock lock, LockDataDir(fs_, layout_));
+    const Status status = RunLocked(lock.holder_was_killed);
+    // best effort: it only tells the next start that no etcd of ours can be left
+    (void)lock.file->Truncate(0);
+    const bool asked_to_stop = absl::IsCancelled(status) && context_.stop.stop_requested();
+    return asked_to_stop && !options_.cluster_reset ? OkStatus() : status;
   }
 
   // --- ApiBackend ---
@@ -87,11 +96,13 @@ class Server final : public ApiBackend {
   StatusOr<SnapshotResult> SaveSnapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) override {
     ASSIGN_OR_RETURN(const Compression compression, CompressionOf(request));
     const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
-    ASSIGN_OR_RETURN(const CapturedSnapshot saved,
-                     Save(PlaceOf(request), base, compression, context_.stop, [&](std::uint64_t done, std::uint64_t total) {
-                       on_progress({.done = done, .total = total});
-                     }));
-    return SnapshotResult{.created = {saved.name}, .deleted = {}};
+    const auto saved = Save(PlaceOf(request), base, compression, context_.stop,
+                            [&](std::uint64_t done, std::uint64_t total) { on_progress({.done = done, .total = total}); });
+    if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
+    // The caller did not cancel it, and may try again.
+    if (absl::IsCancelled(saved.status())) return UnavailableError("the server is stopping");
+    RETURN_IF_ERROR(saved.status());
+    return SnapshotResult{.created = {saved->name}, .deleted = {}};
   }
 
   StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) override {
@@ -117,6 +128,28 @@ class Server final : public ApiBackend {
 
  private:
   // --- start ---
+
+  Status RunLocked(bool predecessor_was_killed) {
+    ASSIGN_OR_RETURN(node_name_, NodeName());
+    RETURN_IF_ERROR(RemoveUnfinishedFiles(fs_, layout_));
+    RETURN_IF_ERROR(FindEtcd());
+    RETURN_IF_ERROR(ReadTokens());
+    RETURN_IF_ERROR(CheckPorts(predecessor_was_killed));
+    return options_.cluster_reset ? Reset() : Serve();
+  }
+
+  Status FindEtcd() {
+    const auto find = [&]() -> StatusOr<std::string> {
+      ASSIGN_OR_RETURN(binary_, FindProgram(options_.etcd_binary));
+      return etcd::ProgramVersion(binary_);
+    };
+    const auto version = find();
+    if (!version.ok()) {
+      return WithHint(Annotate(version.status(), "etcd"), "Install etcd, or name its program with --etcd-binary.");
+    }
+    LogInfo("Node {} at {}, etcd {} ({})", node_name_, options_.node_address, *version, binary_);
+    return OkStatus();
+  }
 
   StatusOr<std::string> NodeName() {
     if (!options_.with_node_id) return options_.node_name;
@@ -149,15 +182,29 @@ class Server final : public ApiBackend {
     return OkStatus();
   }
 
-  Status CheckPorts() {
-    RETURN_IF_ERROR(CheckPortFree(options_.bind_address, options_.supervisor_port), "supervisor");
-    for (const std::string& address : {std::string("127.0.0.1"), options_.node_address}) {
-      for (int port : {options_.etcd_client_port, options_.etcd_peer_port}) {
-        RETURN_IF_ERROR(CheckPortFree(address, port), "etcd");
-      }
+  Status CheckPorts(bool predecessor_was_killed) {
+    struct Wanted {
+      std::string address;
+      int port;
+      const char* flag;
+    };
+    const std::string loopback = "127.0.0.1";
+    std::vector<Wanted> wanted = {{options_.bind_address, options_.supervisor_port, "supervisor-port"},
+                                  {loopback, options_.etcd_client_port, "etcd-client-port"},
+                                  {loopback, options_.etcd_peer_port, "etcd-peer-port"},
+                                  {loopback, options_.etcd_metrics_port, "etcd-metrics-port"},
+                                  {loopback, options_.etcd_client_http_port, "etcd-client-http-port"}};
+    if (options_.node_address != loopback) {
+      wanted.push_back({options_.node_address, options_.etcd_client_port, "etcd-client-port"});
+      wanted.push_back({options_.node_address, options_.etcd_peer_port, "etcd-peer-port"});
+      if (options_.etcd_expose_metrics) wanted.push_back({options_.node_address, options_.etcd_metrics_port, "etcd-metrics-port"});
     }
-    for (int port : {options_.etcd_metrics_port, options_.etcd_client_http_port}) {
-      RETURN_IF_ERROR(CheckPortFree("127.0.0.1", port), "etcd");
+    const Deadline deadline(context_.clock, predecessor_was_killed ? kOrphanPatience : absl::ZeroDuration());
+    for (const Wanted& w : wanted) {
+      Status free = CheckPortFree(w.address, w.port);
+      // The kernel kills the etcd of a server that was killed; that may still be going on.
+      while (!free.ok() && !deadline.passed() && context_.clock.Sleep(kOrphanPoll, context_.stop)) free = CheckPortFree(w.address, w.port);
+      if (!free.ok()) return WithHint(free, fmt::format("Stop what uses it, or choose another port with --{}.", w.flag));
     }
     return OkStatus();
   }
@@ -200,20 +247,24 @@ class Server final : public ApiBackend {
   // --- serving ---
 
   Status Serve() {
-    ServiceNotifier notifier;
     RETURN_IF_ERROR(PrepareData());
     ASSIGN_OR_RETURN(const std::string member_name, MemberName());
     std::stop_source give_up;
     keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, EtcdOptions(member_name), [give_up]() mutable { give_up.request_stop(); });
-    // After the keeper, which its handlers use.
+    const Status status = ServeRequests(give_up.get_token());
+    LogInfo("Stopping etcd");
+    keeper_.reset();
+    return status;
+  }
+
+  // While the keeper is there, which the listener's handlers use.
+  Status ServeRequests(std::stop_token give_up) {
+    ServiceNotifier notifier;
     ASSIGN_OR_RETURN(const auto listener, StartListener());
     Status status = BecomeReady(notifier);
-    if (status.ok()) status = RunJobs(notifier, give_up.get_token());
+    if (status.ok()) status = RunJobs(notifier, give_up);
     stopping_ = true;
     notifier.Send("STOPPING=1");
-    if (absl::IsCancelled(status)) status = OkStatus();  // asked to stop while starting
-    LogInfo("Stopping etcd");
-    // The listener goes first, in the destructor of `listener`; then etcd, with the keeper.
     return status;
   }
 
@@ -292,19 +343,24 @@ class Server final : public ApiBackend {
   // The bootstrap data in etcd are what is on disk, sealed with our token.
   Status SaveBootstrap() {
     ASSIGN_OR_RETURN(const auto client, keeper_->client());
-    ASSIGN_OR_RETURN(const BootstrapData on_disk, CollectBootstrapFiles(fs_, layout_));
-    const Secret& password = files_.tokens.password;
-    ASSIGN_OR_RETURN(const std::string sealed, Seal(EncodeBootstrap(on_disk), password, context_.random));
-    const Status created = client->Create(BootstrapKeyName(password), sealed);
-    if (created.ok()) LogInfo("Bootstrap data are saved in the datastore (token hash {})", TokenHash(password));
-    if (!absl::IsAlreadyExists(created)) return created;
     ASSIGN_OR_RETURN(const auto records, client->GetPrefix(std::string(kBootstrapKeyPrefix)));
     std::map<std::string, std::string> values;
     for (const etcd::KeyRecord& record : records) values[record.key] = record.value;
+    const Secret& password = files_.tokens.password;
     ASSIGN_OR_RETURN(const auto stored, OpenBootstrap(values, password, "the datastore"));
+    ASSIGN_OR_RETURN(const BootstrapData on_disk, CollectBootstrapFiles(fs_, layout_));
     if (stored && SameFiles(*stored, on_disk)) return OkStatus();
-    LogInfo("Bootstrap data in the datastore are brought up to date");
-    return client->Put(BootstrapKeyName(password), sealed);
+    ASSIGN_OR_RETURN(const std::string sealed, Seal(EncodeBootstrap(on_disk), password, context_.random));
+    if (stored) {
+      LogInfo("Bootstrap data in the datastore are brought up to date");
+      RETURN_IF_ERROR(client->Put(BootstrapKeyName(password), sealed));
+    } else {
+      RETURN_IF_ERROR(client->Create(BootstrapKeyName(password), sealed));
+      LogInfo("Bootstrap data are saved in the datastore (token hash {})", TokenHash(password));
+    }
+    // The next start reads them in etcd's database file, before etcd runs. etcd writes that file a moment after it has
+    // acknowledged a key, and may be killed in between; a snapshot begins with writing it.
+    return client->Snapshot(kCommitTimeout, context_.stop).status();
   }
 
   // Files that we do not keep on disk may be in the datastore all the same (another distribution's).
@@ -326,7 +382,8 @@ class Server final : public ApiBackend {
       LogInfo("Scheduled snapshots are disabled");
     }
     absl::Duration next_watchdog = context_.clock.Steady();
-    while (context_.clock.Sleep(kTick, context_.stop) && !give_up.stop_requested()) {
+    const absl::Duration tick = std::min(kTick, notifier.watchdog_interval().value_or(kTick));
+    while (context_.clock.Sleep(tick, context_.stop) && !give_up.stop_requested()) {
       if (notifier.watchdog_interval() && context_.clock.Steady() >= next_watchdog) {
         notifier.Send("WATCHDOG=1");
         next_watchdog = context_.clock.Steady() + *notifier.watchdog_interval();
@@ -379,7 +436,6 @@ class Server final : public ApiBackend {
     }();
     // A refused second save is no failed snapshot: the first one goes on.
     if (!absl::IsAborted(saved.status())) metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
-    if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
     UpdateGauges();
     return saved;
   }

@@ -95,7 +95,7 @@ Status LocalStore::WriteMetadata(const std::string& name, std::string_view text)
   return WriteFileAtomically(*fs_, MetadataPathOf(name), text, kFileMode);
 }
 
-StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished() {
+StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(const std::function<bool(std::string_view name)>& is_ours) {
   std::vector<std::string> removed;
   for (const std::string& directory : {directory_, metadata_directory_}) {
     const auto entries = fs_->List(directory);
@@ -103,6 +103,7 @@ StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished() {
     if (!entries.ok()) return entries.status();
     for (const DirectoryEntry& entry : *entries) {
       if (entry.info.kind != FileKind::kFile || !IsUnfinished(entry.name)) continue;
+      if (!is_ours(std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size()))) continue;
       RETURN_IF_ERROR(fs_->RemoveFile(JoinPath(directory, entry.name)));
       removed.push_back(entry.name);
     }

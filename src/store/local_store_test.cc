@@ -69,7 +69,8 @@ TEST_F(LocalStoreTest, LeftoversAreNeitherListedNorOpenedAndCanBeCleaned) {
   fs_.MakeDirectory(dir_ / "snapshots/sub", 0700).IgnoreError();
   EXPECT_EQ(Names(), (std::vector<std::string>{"a"}));
   EXPECT_FALSE(store_.Open("b-n-2.part").ok());
-  EXPECT_EQ(store_.RemoveUnfinished().value(), (std::vector<std::string>{"b-n-2.part"}));
+  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view) { return false; }).value(), std::vector<std::string>());
+  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view name) { return name == "b-n-2"; }).value(), (std::vector<std::string>{"b-n-2.part"}));
   EXPECT_EQ(Names(), (std::vector<std::string>{"a"}));
 }
 

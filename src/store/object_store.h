@@ -4,6 +4,7 @@
 // Names are plain file names. Unfinished objects are never listed or opened.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,8 +54,9 @@ class ObjectStore {
   virtual StatusOr<std::string> ReadMetadata(const std::string& name) = 0;
   virtual Status WriteMetadata(const std::string& name, std::string_view text) = 0;
 
-  // Removes what killed runs left unfinished; returns the names. Call only when nothing is being written here.
-  virtual StatusOr<std::vector<std::string>> RemoveUnfinished() = 0;
+  // Removes what killed runs left unfinished under names that `is_ours`; returns what it removed. Call only when nothing of
+  // ours is being written here: others may be writing theirs.
+  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(const std::function<bool(std::string_view name)>& is_ours) = 0;
 };
 
 }  // namespace holdfast

@@ -44,10 +44,13 @@ class LineReader {
 
 }  // namespace
 
+Status CheckServerUrl(const std::string& url) {
+  if (url.starts_with("https://")) return OkStatus();
+  return InvalidArgumentError("only https:// URLs are supported, invalid scheme: {}", url);
+}
+
 StatusOr<SupervisorClient> SupervisorClient::Connect(HttpClient& http, const std::string& url, const Secret& token) {
-  if (!url.starts_with("https://")) {
-    return InvalidArgumentError("only https:// URLs are supported, invalid scheme: {}", url);
-  }
+  RETURN_IF_ERROR(CheckServerUrl(url));
   ASSIGN_OR_RETURN(const ServerToken parsed, ParseServerToken(token.reveal()));
   ASSIGN_OR_RETURN(HttpResponse answer, http.Do({.url = url + "/cacerts", .skip_verify = true, .stall_timeout = absl::Seconds(10)}));
   if (answer.code != 200) return DecodeError(answer.code, answer.body);

@@ -12,6 +12,9 @@
 
 namespace holdfast {
 
+// kInvalidArgument unless it begins with https://.
+Status CheckServerUrl(const std::string& url);
+
 class SupervisorClient {
  public:
   // Fetches the server's CA from /cacerts and checks it against the hash in the token (a bare password trusts it, as RKE2

@@ -22,6 +22,14 @@ struct Transfer {
   Status body_status;
 };
 
+// A proxy of the environment is for the world outside, not for this host.
+bool IsLoopback(const std::string& url) {
+  const auto start = url.find("://");
+  std::string_view host = std::string_view(url).substr(start == std::string::npos ? 0 : start + 3);
+  host = host.substr(0, host.find('/'));
+  return host.starts_with("127.") || host.starts_with("[::1]") || host == "localhost" || host.starts_with("localhost:");
+}
+
 long ResponseCode(CURL* handle) {
   long code = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &code);
@@ -54,7 +62,6 @@ Status FromCurl(CURLcode code, const char* detail, const HttpRequest& request) {
     case CURLE_SSL_CERTPROBLEM:
       return UnauthenticatedError("{}: {}", request.url, text);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
       return InvalidArgumentError("{}: {}", request.url, text);
     default:
       return UnavailableError("{}: {}", request.url, text);
@@ -73,6 +80,10 @@ class CurlClient final : public HttpClient {
   CurlClient& operator=(const CurlClient&) = delete;
 
   StatusOr<HttpResponse> Do(const HttpRequest& request) override {
+    // libcurl has one code for this and for an answer that is not HTTP.
+    if (!request.url.starts_with("https://") && !request.url.starts_with("http://")) {
+      return InvalidArgumentError("\"{}\" is no http or https URL", request.url);
+    }
     curl_easy_reset(handle_);
     struct Lists {
       curl_slist* headers = nullptr;
@@ -100,6 +111,7 @@ class CurlClient final : public HttpClient {
       Set(CURLOPT_USERNAME, request.user.c_str());
       Set(CURLOPT_PASSWORD, request.password.reveal().c_str());
     }
+    if (IsLoopback(request.url)) Set(CURLOPT_NOPROXY, "*");
     SetTls(request);
     Set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request.connect_timeout)));
     // Below one byte a second over that time is a stall. A total limit would cut off what is only long.

@@ -1,0 +1,332 @@
+// Against a gRPC server that misbehaves as told; real etcds are in tests/system.
+#include "etcd/client.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "etcd/health.h"
+#include "proto/etcd.grpc.pb.h"
+#include "testing/streams.h"
+
+namespace holdfast::etcd {
+namespace {
+
+namespace pb = ::etcdserverpb;
+using ::testing::HasSubstr;
+using Writer = grpc::ServerWriter<pb::SnapshotResponse>;
+
+class FakeEtcd final : public pb::Maintenance::Service,
+                       public pb::KV::Service,
+                       public pb::Cluster::Service {
+ public:
+  FakeEtcd() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(static_cast<pb::Maintenance::Service*>(this));
+    builder.RegisterService(static_cast<pb::KV::Service*>(this));
+    builder.RegisterService(static_cast<pb::Cluster::Service*>(this));
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeEtcd() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  std::unique_ptr<Client> Connect(absl::Duration call_timeout = absl::Seconds(20)) const {
+    return etcd::Connect({.endpoint = "127.0.0.1:" + std::to_string(port_),
+                          .tls = false,
+                          .call_timeout = call_timeout})
+        .value();
+  }
+
+  static void Send(Writer& writer, const std::string& blob, std::uint64_t remaining) {
+    pb::SnapshotResponse message;
+    message.set_blob(blob);
+    message.set_remaining_bytes(remaining);
+    writer.Write(message);
+  }
+  // Until the client has cancelled.
+  static void Stall(grpc::ServerContext& context) {
+    while (!context.IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  grpc::Status Snapshot(grpc::ServerContext* context, const pb::SnapshotRequest*,
+                        Writer* writer) override {
+    const auto handler =
+        snapshot;  // the test may set the next one while this one has not noticed its end yet
+    return handler(*context, *writer);
+  }
+  grpc::Status Status(grpc::ServerContext* context, const pb::StatusRequest*,
+                      pb::StatusResponse* reply) override {
+    if (hang) Stall(*context);
+    *reply = status;
+    return grpc::Status::OK;
+  }
+  grpc::Status Alarm(grpc::ServerContext*, const pb::AlarmRequest* request,
+                     pb::AlarmResponse* reply) override {
+    if (request->action() == pb::AlarmRequest::DEACTIVATE) alarms.clear_alarms();
+    *reply = alarms;
+    return grpc::Status::OK;
+  }
+  grpc::Status Defragment(grpc::ServerContext*, const pb::DefragmentRequest*,
+                          pb::DefragmentResponse*) override {
+    ++defragmented;
+    return grpc::Status::OK;
+  }
+  grpc::Status Range(grpc::ServerContext*, const pb::RangeRequest* request,
+                     pb::RangeResponse* reply) override {
+    for (const auto& [key, value] : data) {
+      const bool hit = request->range_end().empty()
+                           ? key == request->key()
+                           : key >= request->key() && key < request->range_end();
+      if (!hit) continue;
+      auto* kv = reply->add_kvs();
+      kv->set_key(key);
+      kv->set_value(value);
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status Txn(grpc::ServerContext*, const pb::TxnRequest* request,
+                   pb::TxnResponse* reply) override {
+    const auto& put = request->success(0).request_put();
+    reply->set_succeeded(data.emplace(put.key(), put.value()).second);
+    return grpc::Status::OK;
+  }
+
+  std::function<grpc::Status(grpc::ServerContext&, Writer&)> snapshot;
+  pb::StatusResponse status;
+  pb::AlarmResponse alarms;
+  std::map<std::string, std::string> data;
+  std::atomic<bool> hang = false;
+  std::atomic<int> defragmented = 0;
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+const std::string kDigest(32, 'd');
+
+class SnapshotStreamTest : public ::testing::Test {
+ protected:
+  // The whole stream, or the error it ended with.
+  StatusOr<std::string> Take(absl::Duration stall_timeout = absl::Seconds(20),
+                             std::stop_token stop = {}) {
+    const auto client = etcd_.Connect();
+    ASSIGN_OR_RETURN(const auto stream, client->Snapshot(stall_timeout, stop));
+    total_ = stream->bytes_total();
+    return testing::ReadAll(*stream, 1000);
+  }
+  static bool NotUnderstood(const Status& status) {
+    return absl::IsDataLoss(status) &&
+           MessageOf(status).find("it may be unable to read its database") != std::string::npos;
+  }
+
+  FakeEtcd etcd_;
+  std::uint64_t total_ = 0;
+};
+
+TEST_F(SnapshotStreamTest, PiecesAndDigestAreOneStreamOfKnownLength) {
+  etcd_.snapshot = [](grpc::ServerContext&, Writer& writer) {
+    FakeEtcd::Send(writer, std::string(32768, 'a'), 40000);
+    FakeEtcd::Send(writer, std::string(32768, 'b'), 7232);
+    FakeEtcd::Send(writer, std::string(7232, 'c'), 0);
+    FakeEtcd::Send(writer, kDigest, 0);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Take().value(),
+            std::string(32768, 'a') + std::string(32768, 'b') + std::string(7232, 'c') + kDigest);
+  EXPECT_EQ(total_, 72768u + 32);
+}
+
+TEST_F(SnapshotStreamTest, SilenceEndsTheStreamAfterTheStallTimeout) {
+  etcd_.snapshot = [](grpc::ServerContext& context, Writer&) {
+    FakeEtcd::Stall(context);
+    return grpc::Status::OK;
+  };
+  const Status at_once = Take(absl::Milliseconds(200)).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(at_once));
+  EXPECT_EQ(MessageOf(at_once), "etcd snapshot: etcd sent nothing for 200ms");
+  etcd_.snapshot = [](grpc::ServerContext& context, Writer& writer) {
+    FakeEtcd::Send(writer, "some", 100);
+    FakeEtcd::Stall(context);
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Take(absl::Milliseconds(200)).status()));
+}
+
+TEST_F(SnapshotStreamTest, TimeBetweenReadsIsNotEtcdsFault) {
+  etcd_.snapshot = [](grpc::ServerContext&, Writer& writer) {
+    FakeEtcd::Send(writer, std::string(100, 'a'), 100);
+    FakeEtcd::Send(writer, std::string(100, 'b'), 0);
+    FakeEtcd::Send(writer, kDigest, 0);
+    return grpc::Status::OK;
+  };
+  const auto client = etcd_.Connect();
+  const auto stream = client->Snapshot(absl::Milliseconds(100), {}).value();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // a slow disk of ours
+  EXPECT_EQ(testing::ReadAll(*stream)->size(), 232u);
+}
+
+TEST_F(SnapshotStreamTest, EmptyPiecesForEverAreNotTaken) {
+  // What an etcd that cannot read its own file does.
+  etcd_.snapshot = [](grpc::ServerContext& context, Writer& writer) {
+    FakeEtcd::Send(writer, "some", 100);
+    while (!context.IsCancelled()) FakeEtcd::Send(writer, "", 100);
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(NotUnderstood(Take().status()));
+  etcd_.snapshot = [](grpc::ServerContext&, Writer& writer) {
+    FakeEtcd::Send(writer, "", 100);
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(NotUnderstood(Take().status()));
+}
+
+TEST_F(SnapshotStreamTest, AnEarlyEndIsNoSnapshot) {
+  etcd_.snapshot = [](grpc::ServerContext&, Writer& writer) {
+    FakeEtcd::Send(writer, "some", 100);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(MessageOf(Take().status()), "etcd snapshot: the stream ended early");
+  etcd_.snapshot = [](grpc::ServerContext&, Writer& writer) {
+    FakeEtcd::Send(writer, "all of it", 0);
+    return grpc::Status::OK;  // and no digest
+  };
+  EXPECT_TRUE(absl::IsDataLoss(Take().status()));
+  etcd_.snapshot = [](grpc::ServerContext&, Writer&) { return grpc::Status::OK; };
+  EXPECT_TRUE(absl::IsDataLoss(Take().status()));
+}
+
+TEST_F(SnapshotStreamTest, RemaindersThatDoNotAddUpAreNotTaken) {
+  const std::vector<std::vector<std::pair<std::string, std::uint64_t>>> streams = {
+      {{"aaaa", 100}, {"bbbb", 97}},              // too little is left
+      {{"aaaa", 100}, {"bbbb", 95}},              // too much
+      {{"aaaa", 3}, {"bbbb", 0}},                 // more than remained
+      {{"aaaa", 0}, {"short digest", 0}},         // no digest
+      {{"aaaa", 0}, {kDigest, 7}},                // the digest, and then?
+      {{"aaaa", 0}, {kDigest, 0}, {kDigest, 0}},  // two of them
+      {{"aaaa", 0}, {kDigest, 0}, {"more", 0}},   // data behind it
+      {{"aaaa", 5}, {kDigest, 0}}};               // the digest too early
+  for (const auto& pieces : streams) {
+    etcd_.snapshot = [pieces](grpc::ServerContext&, Writer& writer) {
+      for (const auto& [blob, remaining] : pieces) FakeEtcd::Send(writer, blob, remaining);
+      return grpc::Status::OK;
+    };
+    EXPECT_TRUE(NotUnderstood(Take().status()));
+  }
+}
+
+TEST_F(SnapshotStreamTest, AnErrorOfEtcdKeepsItsCodeAndWords) {
+  etcd_.snapshot = [](grpc::ServerContext&, Writer& writer) {
+    FakeEtcd::Send(writer, "some", 100);
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "etcdserver: server stopped");
+  };
+  const Status status = Take().status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_EQ(MessageOf(status), "etcd snapshot: etcdserver: server stopped");
+  etcd_.snapshot = [](grpc::ServerContext&, Writer&) {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "etcdserver: rpc not supported for learner");
+  };
+  EXPECT_THAT(MessageOf(Take().status()), HasSubstr("rpc not supported for learner"));
+}
+
+TEST_F(SnapshotStreamTest, AStopEndsItBeforeAndWhileItRuns) {
+  etcd_.snapshot = [](grpc::ServerContext& context, Writer& writer) {
+    FakeEtcd::Send(writer, "some", 100);
+    FakeEtcd::Stall(context);
+    return grpc::Status::OK;
+  };
+  std::stop_source stop;
+  std::jthread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    stop.request_stop();
+  });
+  EXPECT_TRUE(absl::IsCancelled(Take(absl::Hours(1), stop.get_token()).status()));
+  EXPECT_TRUE(absl::IsCancelled(Take(absl::Hours(1), stop.get_token()).status()));
+}
+
+TEST_F(SnapshotStreamTest, ItMayBeLeftInTheMiddle) {
+  etcd_.snapshot = [](grpc::ServerContext& context, Writer& writer) {
+    FakeEtcd::Send(writer, "some", 100);
+    FakeEtcd::Stall(context);
+    return grpc::Status::OK;
+  };
+  const auto client = etcd_.Connect();
+  EXPECT_TRUE(client->Snapshot(absl::Hours(1), {}).ok());  // and dropped
+}
+
+TEST(Client, CallsHaveADeadlineAndNobodyThereIsUnavailable) {
+  std::unique_ptr<Client> client;
+  {
+    FakeEtcd etcd;
+    etcd.hang = true;
+    client = etcd.Connect(absl::Milliseconds(200));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(client->GetStatus().status()));
+  }
+  const Status status = client->GetStatus().status();
+  EXPECT_TRUE(absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) << status;
+}
+
+TEST(Client, KeysAreFoundByNameAndPrefixAndCreatedOnce) {
+  FakeEtcd etcd;
+  const auto client = etcd.Connect();
+  EXPECT_TRUE(client->Create("/a/1", "x").ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(client->Create("/a/1", "y")));
+  EXPECT_TRUE(client->Create("/a/2", "z").ok());
+  EXPECT_TRUE(client->Create("/b", "w").ok());
+  EXPECT_EQ(client->Get("/a/1")->value, "x");
+  EXPECT_TRUE(absl::IsNotFound(client->Get("/a/").status()));
+  EXPECT_EQ(client->GetPrefix("/a/")->size(), 2u);
+  EXPECT_EQ(client->GetPrefix("/c")->size(), 0u);
+}
+
+class HealthTest : public ::testing::Test {
+ protected:
+  HealthTest() {
+    etcd_.status.set_leader(7);
+    etcd_.status.mutable_header()->set_member_id(7);
+  }
+  void Raise(std::uint64_t member, pb::AlarmType type) {
+    auto* alarm = etcd_.alarms.add_alarms();
+    alarm->set_memberid(member);
+    alarm->set_alarm(type);
+  }
+
+  FakeEtcd etcd_;
+  std::unique_ptr<Client> client_ = etcd_.Connect();
+};
+
+TEST_F(HealthTest, ALeaderAndNoAlarmAreHealth) { EXPECT_TRUE(CheckHealth(*client_).ok()); }
+
+TEST_F(HealthTest, NoLeaderMayHealAndALearnerDoesNot) {
+  etcd_.status.set_islearner(true);
+  EXPECT_EQ(CheckHealth(*client_).code(), StatusCode::kFailedPrecondition);
+  etcd_.status.set_leader(0);
+  EXPECT_TRUE(absl::IsUnavailable(CheckHealth(*client_)));
+}
+
+TEST_F(HealthTest, AlarmsOfOthersDoNotCount) {
+  Raise(8, pb::CORRUPT);
+  Raise(8, pb::NOSPACE);
+  EXPECT_TRUE(CheckHealth(*client_).ok());
+}
+
+TEST_F(HealthTest, CorruptionIsWorseThanNoSpaceAndStays) {
+  Raise(7, pb::NOSPACE);
+  EXPECT_EQ(CheckHealth(*client_).code(), StatusCode::kResourceExhausted);
+  Raise(7, pb::CORRUPT);
+  EXPECT_EQ(CheckHealthAndCure(*client_).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(etcd_.defragmented, 0);
+}
+
+TEST_F(HealthTest, NoSpaceIsCuredByDefragmenting) {
+  Raise(7, pb::NOSPACE);
+  EXPECT_TRUE(CheckHealthAndCure(*client_).ok());
+  EXPECT_EQ(etcd_.defragmented, 1);
+  EXPECT_TRUE(CheckHealthAndCure(*client_).ok());
+  EXPECT_EQ(etcd_.defragmented, 1);
+}
+
+}  // namespace
+}  // namespace holdfast::etcd
