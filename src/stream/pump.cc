@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/mutex.h"
 
 namespace holdfast {
@@ -33,10 +34,8 @@ class Ring {
       RETURN_IF_ERROR(status_);
       slot = &SlotOf(published_);
     }
-    if (slot->bytes == nullptr) {
-      slot->bytes = std::make_unique_for_overwrite<std::uint8_t[]>(kPumpBlockSize);
-    }
-    return MutableByteSpan(slot->bytes.get(), kPumpBlockSize);
+    if (slot->bytes.empty()) slot->bytes = AlignedBuffer(kPumpBlockSize);
+    return slot->bytes.bytes();
   }
 
   void Publish(std::size_t size) {
@@ -61,8 +60,8 @@ class Ring {
     const MutexLock lock(mutex_);
     while (status_.ok() && !finishing_ && released_[sink] == published_) changed_.wait(mutex_);
     if (!status_.ok() || finishing_) return std::nullopt;
-    const Slot& slot = SlotOf(released_[sink]);
-    return ByteSpan(slot.bytes.get(), slot.size);
+    Slot& slot = SlotOf(released_[sink]);
+    return slot.bytes.bytes().first(slot.size);
   }
 
   void Release(std::size_t sink) {
@@ -97,7 +96,7 @@ class Ring {
 
  private:
   struct Slot {
-    std::unique_ptr<std::uint8_t[]> bytes;  // made when first used
+    AlignedBuffer bytes;  // made when first used
     std::size_t size = 0;
   };
 
