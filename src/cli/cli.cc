@@ -78,6 +78,7 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
 }  // namespace
 
 int Main(int argc, char** argv) {
+  KeepHeapSmall();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps; the command words stay.
   const int words = argc > 1 && arguments[0] == "etcd-snapshot" ? 3 : 2;

@@ -36,6 +36,10 @@ bool RunsAsRoot();
 // `keep` is the number of leading arguments to keep.
 void HideArguments(int argc, char** argv, int keep);
 
+// Makes the heap give back what is freed, at the price of some contention: for a program that lives for months and works for
+// seconds. Call before the first thread starts.
+void KeepHeapSmall();
+
 // Peak resident memory of this process, in bytes.
 std::uint64_t PeakMemory();
 
