@@ -368,6 +368,9 @@ void Server::Accept() {
   acceptor_.async_accept([this](error_code error, tcp::socket socket) {
     if (error == asio::error::operation_aborted) return;
     if (!error && (connections_.size() < options_.limits.connections_max || MakeRoom())) {
+      // An answer goes out in pieces; without this each waits until the peer has acknowledged the one before, up to 40 ms.
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
       auto connection = std::make_shared<Connection>(*this, std::move(socket));
       connections_.insert(connection);
       connection->Start();

@@ -13,16 +13,21 @@
 namespace holdfast {
 namespace {
 
-class ObserverSink final : public Sink {
+// Checks the digest and looks for the revision. One sink for both, because looking takes a tenth of the time of hashing:
+// a thread of its own would cost as much in wake-ups.
+class Examiner final : public Sink {
  public:
   Status Write(ByteSpan data) override {
     observer_.Update(data);
-    return OkStatus();
+    return digest_.Write(data);
   }
-  Status Finish() override { return OkStatus(); }
+  Status Finish() override { return digest_.Finish(); }
+
+  const Sha256Digest& digest() const { return digest_.digest(); }
   std::optional<mvcc::StreamObserver::Result> found() const { return observer_.Finish(); }
 
  private:
+  TrailingDigest digest_;
   mvcc::StreamObserver observer_;
 };
 
@@ -74,9 +79,8 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
   ASSIGN_OR_RETURN(NamedObject target, CreateObject(store, options, plain ? total : 0));
   const auto compressor = MakeCompressor(options, target, total);
 
-  TrailingDigest digest;
-  ObserverSink observer;
-  Sink* const sinks[] = {&digest, &observer, compressor ? compressor.get() : target.object.get()};
+  Examiner examiner;
+  Sink* const sinks[] = {&examiner, compressor ? compressor.get() : target.object.get()};
   PumpOptions pump{.stop = options.stop, .on_progress = {}};
   if (options.on_progress) pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
   RETURN_IF_ERROR(Pump(*stream, sinks, pump).status());
@@ -89,13 +93,13 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
                   .compression = options.compression,
                   .file_bytes = target.object->bytes(),
                   .snapshot_bytes = total,
-                  .sha256 = HexOf(digest.digest()),
+                  .sha256 = HexOf(examiner.digest()),
                   .cluster_id = MemberIdText(member.cluster_id),
                   .member_id = MemberIdText(member.member_id),
                   .etcd_version = member.version,
                   .token_hash = options.token_hash,
                   .proof = Proof::kDigest};
-  if (const auto found = observer.found()) {
+  if (const auto found = examiner.found()) {
     out.manifest.revision = found->revision;
     out.manifest.compact_revision = found->compact_revision;
   }

@@ -85,6 +85,7 @@ Status FlushOutput() {
 }  // namespace
 
 int Main(int argc, char** argv) {
+  KeepHeapSmall();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps.
   HideArguments(argc, argv, {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});

@@ -45,6 +45,11 @@ class File : public RandomAccess {
   // Reserves disk space for the first `size` bytes and extends the file to it. Where the file system cannot, does nothing.
   virtual Status Reserve(std::uint64_t size) = 0;
 
+  // Asks that writes go to the disk directly and leave the kernel's cache to others: for a large file that nobody reads
+  // soon. Done for writes whose offset, size and address are multiples of kAlignment (base/aligned_buffer.h), where the
+  // file system can; all others are as before. A hint: cannot fail.
+  virtual void WriteDirectly() = 0;
+
   // Asks the kernel to start writing this range to disk now, so that a later Sync() has less to do. A hint: cannot fail.
   virtual void StartWriteback(std::uint64_t offset, std::uint64_t size) = 0;
 

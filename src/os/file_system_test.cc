@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/aligned_buffer.h"
 #include "testing/temp_dir.h"
 
 namespace holdfast {
@@ -39,6 +40,24 @@ TEST_F(PosixFileSystemTest, ReadAtIsShortOnlyAtTheEnd) {
   EXPECT_EQ(file->ReadAt(0, out).value(), 4u);
   EXPECT_EQ(file->ReadAt(3, out).value(), 2u);
   EXPECT_EQ(file->ReadAt(9, out).value(), 0u);
+}
+
+TEST_F(PosixFileSystemTest, DirectAndUsualWritesMakeOneFile) {
+  const auto file = fs_.Create(dir_ / "f", 0600).value();
+  file->WriteDirectly();
+  AlignedBuffer block(2 * kAlignment);
+  std::fill(block.bytes().begin(), block.bytes().end(), 'a');
+  ASSERT_TRUE(file->WriteAt(0, block.bytes()).ok());
+  ASSERT_TRUE(file->WriteAt(block.bytes().size(), BytesOf("tail")).ok());
+  std::fill(block.bytes().begin(), block.bytes().end(), 'b');
+  ASSERT_TRUE(file->WriteAt(kAlignment, block.bytes().first(kAlignment)).ok());
+  ASSERT_TRUE(file->WriteAt(1, BytesOf("x")).ok());
+  ASSERT_TRUE(file->Sync().ok());
+  std::string expected = std::string(kAlignment, 'a') + std::string(kAlignment, 'b') + "tail";
+  expected[1] = 'x';
+  EXPECT_EQ(ReadFile(fs_, dir_ / "f", 1 * kMiB).value(), expected);
+  std::uint8_t out[4];
+  EXPECT_EQ(file->ReadAt(2 * kAlignment, out).value(), 4u);
 }
 
 TEST_F(PosixFileSystemTest, ExchangeSwapsAndNoReplaceRefuses) {

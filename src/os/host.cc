@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -206,6 +207,13 @@ void HideArguments(int argc, char** argv, const std::vector<std::string>& keep) 
   for (int i = 1; i < argc; ++i) {
     if (std::find(keep.begin(), keep.end(), argv[i]) == keep.end()) std::memset(argv[i], 0, std::strlen(argv[i]));
   }
+}
+
+void KeepHeapSmall() {
+  // glibc gives each thread a heap of its own, and every one keeps the peak of what ever ran on it.
+  ::mallopt(M_ARENA_MAX, 1);
+  // Large blocks come from the kernel and go back to it. Said once, the limit no longer adapts to what was freed.
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
 std::uint64_t PeakMemory() {

@@ -39,6 +39,10 @@ bool RunsAsRoot();
 // (the command's words) stay. Call when nobody needs argv any more.
 void HideArguments(int argc, char** argv, const std::vector<std::string>& keep);
 
+// Makes the heap give back what is freed, at the price of some contention: for a program that lives for months and works for
+// seconds. Call before the first thread starts.
+void KeepHeapSmall();
+
 // Peak resident memory of this process, in bytes.
 std::uint64_t PeakMemory();
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/aligned_buffer.h"
 #include "base/path.h"
 #include "os/fd.h"
 #include "os/file_system.h"
@@ -56,9 +57,15 @@ class PosixFile final : public File {
 
   Status WriteAt(std::uint64_t offset, ByteSpan data) override {
     while (!data.empty()) {
-      const ssize_t n = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
+      const bool directly = direct_fd_.valid() && IsAligned(offset, data);
+      const Fd& fd = directly ? direct_fd_ : fd_;
+      const ssize_t n = ::pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(offset));
       if (n < 0) {
         if (errno == EINTR) continue;
+        if (errno == EINVAL && directly) {
+          direct_fd_ = Fd();  // this file system wants something else
+          continue;
+        }
         return ErrnoError(errno, fmt::format("write {} at offset {}", path_, offset));
       }
       offset += static_cast<std::uint64_t>(n);
@@ -85,6 +92,11 @@ class PosixFile final : public File {
     return Failed("reserve space for", path_);
   }
 
+  void WriteDirectly() override {
+    // The same file once more, because reading and other writes stay as they are.
+    direct_fd_ = Fd(::open(fmt::format("/proc/self/fd/{}", fd_.get()).c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+  }
+
   void StartWriteback(std::uint64_t offset, std::uint64_t size) override {
     // best effort: only a hint, Sync() is what counts
     (void)::sync_file_range(fd_.get(), static_cast<off64_t>(offset), static_cast<off64_t>(size),
@@ -103,8 +115,13 @@ class PosixFile final : public File {
   }
 
  private:
+  static bool IsAligned(std::uint64_t offset, ByteSpan data) {
+    return (offset | data.size() | reinterpret_cast<std::uintptr_t>(data.data())) % kAlignment == 0;
+  }
+
   Fd fd_;
   std::string path_;
+  Fd direct_fd_;  // with O_DIRECT; invalid if that was not asked for or is not to be had
 };
 
 class Posix final : public FileSystem {

@@ -101,7 +101,7 @@ StatusOr<mvcc::Inspection> CopyAndVerify(const RandomAccess& snapshot, File& dat
   std::optional<Inspecting> inspecting;
   if (source->compression() == Compression::kNone) inspecting.emplace(snapshot, options.stop);
 
-  FileSink file(database);
+  FileSink file(database, FileSink::Kind::kDurable);
   TrailingDigest digest;
   std::vector<Sink*> sinks = {&file};
   if (!options.skip_hash_check) sinks.push_back(&digest);

@@ -12,7 +12,7 @@ constexpr std::uint64_t kMetadataBytesMax = 1 * kMiB;
 
 class NewFile final : public NewObject {
  public:
-  explicit NewFile(AtomicFile file) : file_(std::move(file)), sink_(file_.file()) {}
+  explicit NewFile(AtomicFile file) : file_(std::move(file)), sink_(file_.file(), FileSink::Kind::kArchive) {}
   Status Write(ByteSpan data) override { return sink_.Write(data); }
   Status Finish() override { return sink_.Finish(); }
   Status Commit() override { return file_.CommitNew(); }

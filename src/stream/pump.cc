@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/mutex.h"
 
 namespace holdfast {
@@ -29,29 +30,27 @@ class Ring {
     Slot* slot;
     {
       const MutexLock lock(mutex_);
-      while (status_.ok() && published_ - SlowestSink() >= kPumpBlocksMax) changed_.wait(mutex_);
+      while (status_.ok() && published_ - SlowestSink() >= kPumpBlocksMax) for_reader_.wait(mutex_);
       RETURN_IF_ERROR(status_);
       slot = &SlotOf(published_);
     }
-    if (slot->bytes == nullptr) {
-      slot->bytes = std::make_unique_for_overwrite<std::uint8_t[]>(kPumpBlockSize);
-    }
-    return MutableByteSpan(slot->bytes.get(), kPumpBlockSize);
+    if (slot->bytes.empty()) slot->bytes = AlignedBuffer(kPumpBlockSize);
+    return slot->bytes.bytes();
   }
 
   void Publish(std::size_t size) {
     const MutexLock lock(mutex_);
     SlotOf(published_).size = size;
     ++published_;
-    changed_.notify_all();
+    for_sinks_.notify_all();
   }
 
   // No more blocks come: waits until every sink is through, and lets them finish. From here on a stop has no effect.
   void End() {
     const MutexLock lock(mutex_);
-    while (status_.ok() && SlowestSink() < published_) changed_.wait(mutex_);
+    while (status_.ok() && SlowestSink() < published_) for_reader_.wait(mutex_);
     finishing_ = status_.ok();
-    changed_.notify_all();
+    for_sinks_.notify_all();
   }
 
   // -- Sink number `sink`.
@@ -59,16 +58,16 @@ class Ring {
   // The next block, in order; none if it is time to finish or to give up.
   std::optional<ByteSpan> NextBlock(std::size_t sink) {
     const MutexLock lock(mutex_);
-    while (status_.ok() && !finishing_ && released_[sink] == published_) changed_.wait(mutex_);
+    while (status_.ok() && !finishing_ && released_[sink] == published_) for_sinks_.wait(mutex_);
     if (!status_.ok() || finishing_) return std::nullopt;
-    const Slot& slot = SlotOf(released_[sink]);
-    return ByteSpan(slot.bytes.get(), slot.size);
+    Slot& slot = SlotOf(released_[sink]);
+    return slot.bytes.bytes().first(slot.size);
   }
 
   void Release(std::size_t sink) {
     const MutexLock lock(mutex_);
     ++released_[sink];
-    changed_.notify_all();
+    for_reader_.notify_one();
   }
 
   bool finishing() {
@@ -81,13 +80,13 @@ class Ring {
   void Fail(const Status& status) {
     const MutexLock lock(mutex_);
     if (status_.ok()) status_ = status;
-    changed_.notify_all();
+    WakeAll();
   }
 
   void Stop() {
     const MutexLock lock(mutex_);
     if (status_.ok() && !finishing_) status_ = CancelledError("stopped");
-    changed_.notify_all();
+    WakeAll();
   }
 
   Status status() {
@@ -97,9 +96,14 @@ class Ring {
 
  private:
   struct Slot {
-    std::unique_ptr<std::uint8_t[]> bytes;  // made when first used
+    AlignedBuffer bytes;  // made when first used
     std::size_t size = 0;
   };
+
+  void WakeAll() {
+    for_reader_.notify_one();
+    for_sinks_.notify_all();
+  }
 
   Slot& SlotOf(std::uint64_t block) { return slots_[block % kPumpBlocksMax]; }
   std::uint64_t SlowestSink() const HF_REQUIRES(mutex_) {
@@ -107,7 +111,8 @@ class Ring {
   }
 
   Mutex mutex_;
-  ConditionVariable changed_;
+  ConditionVariable for_reader_;  // a block was released
+  ConditionVariable for_sinks_;   // a block was published, or no more come
   std::array<Slot, kPumpBlocksMax> slots_;                  // see above for who may touch which
   std::uint64_t published_ HF_GUARDED_BY(mutex_) = 0;          // blocks
   std::vector<std::uint64_t> released_ HF_GUARDED_BY(mutex_);  // blocks, by each sink

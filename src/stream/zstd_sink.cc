@@ -5,6 +5,12 @@
 #include <algorithm>
 
 namespace holdfast {
+namespace {
+
+// How far back a repetition is found: 16 MiB. Pods of one app repeat their template far apart.
+constexpr int kWindowLog = 24;
+
+}
 
 void ZstdSink::FreeContext::operator()(ZSTD_CCtx_s* context) const { ZSTD_freeCCtx(context); }
 
@@ -20,6 +26,8 @@ ZstdSink::ZstdSink(Sink& out, const ZstdSinkOptions& options)
   };
   set(ZSTD_c_compressionLevel, options.level);
   set(ZSTD_c_checksumFlag, 1);
+  set(ZSTD_c_enableLongDistanceMatching, 1);
+  set(ZSTD_c_windowLog, kWindowLog);
   set(ZSTD_c_nbWorkers,
       std::clamp(options.workers, 0, ZSTD_cParam_getBounds(ZSTD_c_nbWorkers).upperBound));
   if (content_size_)

@@ -100,6 +100,7 @@ class FaultFs final : public FileSystem {
       RETURN_IF_ERROR(fs_.Change("reserve {} {}", path(), size));
       return file_->Reserve(size);
     }
+    void WriteDirectly() override { file_->WriteDirectly(); }
     void StartWriteback(std::uint64_t offset, std::uint64_t size) override { file_->StartWriteback(offset, size); }
     Status Sync() override {
       RETURN_IF_ERROR(fs_.Change("sync {}", path()));

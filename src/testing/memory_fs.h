@@ -147,6 +147,7 @@ class MemoryFs final : public FileSystem {
       return OkStatus();
     }
     Status Reserve(std::uint64_t) override { return OkStatus(); }
+    void WriteDirectly() override {}
     void StartWriteback(std::uint64_t, std::uint64_t) override {}
     Status Sync() override {
       const std::scoped_lock lock(fs_.mutex_);

@@ -230,8 +230,8 @@ def test_without_space_nothing_is_begun(bench):
     equal(state(server), before)
 
     # A disk that is really full.
-    free = shutil.disk_usage(server.data_dir).free
     server.start()
+    free = shutil.disk_usage(server.data_dir).free
     with open(server.data_dir / "ballast", "wb") as ballast:
         os.posix_fallocate(ballast.fileno(), 0, free - 20000)
     names = server.names()

@@ -258,7 +258,7 @@ def test_the_configuration_of_etcd(bench):
                  f"initial-advertise-peer-urls: https://127.0.0.1:{peer}", f"initial-cluster: {name}=https://127.0.0.1:{peer}",
                  f"listen-metrics-urls: http://127.0.0.1:{port['--etcd-metrics-port']}",
                  f"listen-client-http-urls: https://127.0.0.1:{port['--etcd-client-http-port']}",
-                 "heartbeat-interval: 50", "election-timeout: 500", "snapshot-count: 10000", "logger: zap",
+                 "heartbeat-interval: 10", "election-timeout: 100", "snapshot-count: 10000", "logger: zap",
                  "experimental-initial-corrupt-check: true", "experimental-watch-progress-notify-interval: 5000000000",
                  "quota-backend-bytes: 858993459", "max-request-bytes: 2000000", 'auto-compaction-retention: "2"',
                  "experimental-compaction-sleep-interval: 20000000", "  client-cert-auth: true", "  reuse-port: false",
