@@ -65,7 +65,8 @@ class AccessSource final : public Source {
 };
 
 void CountBytes(benchmark::State& state, std::uint64_t each) {
-  state.SetBytesProcessed(static_cast<std::int64_t>(each) * static_cast<std::int64_t>(state.iterations()));
+  state.SetBytesProcessed(static_cast<std::int64_t>(each) *
+                          static_cast<std::int64_t>(state.iterations()));
 }
 
 // --- without a database ---
@@ -103,9 +104,11 @@ void BM_Walk(benchmark::State& state, const RandomAccess& file) {
   CountBytes(state, database.bytes());
 }
 
-void BM_Inspect(benchmark::State& state, const RandomAccess& file, bool live_keys, bool status_hash) {
+void BM_Inspect(benchmark::State& state, const RandomAccess& file, bool live_keys,
+                bool status_hash) {
   const bbolt::Database database = bbolt::Database::Open(file).value();
-  const mvcc::InspectOptions options{.count_live_keys = live_keys, .status_hash = status_hash, .stop = {}};
+  const mvcc::InspectOptions options{
+      .count_live_keys = live_keys, .status_hash = status_hash, .stop = {}};
   for (auto _ : state) CHECK(mvcc::Inspect(database, options).ok());
   CountBytes(state, database.bytes());
 }
@@ -113,7 +116,8 @@ void BM_Inspect(benchmark::State& state, const RandomAccess& file, bool live_key
 void BM_StreamObserver(benchmark::State& state, const std::string& text) {
   for (auto _ : state) {
     mvcc::StreamObserver observer;
-    for (std::size_t at = 0; at < text.size(); at += kPieceBytes) observer.Update(BytesOf(text).subspan(at, std::min(kPieceBytes, text.size() - at)));
+    for (std::size_t at = 0; at < text.size(); at += kPieceBytes)
+      observer.Update(BytesOf(text).subspan(at, std::min(kPieceBytes, text.size() - at)));
     CHECK(observer.Finish());
   }
   CountBytes(state, text.size());
@@ -132,7 +136,8 @@ void RunSink(benchmark::State& state, const std::string& text, MakeSink make) {
     written = out.bytes;
   }
   CountBytes(state, text.size());
-  if (written > 0) state.counters["ratio"] = static_cast<double>(text.size()) / static_cast<double>(written);
+  if (written > 0)
+    state.counters["ratio"] = static_cast<double>(text.size()) / static_cast<double>(written);
 }
 
 void BM_TrailingDigest(benchmark::State& state, const std::string& text) {
@@ -140,12 +145,17 @@ void BM_TrailingDigest(benchmark::State& state, const std::string& text) {
 }
 
 void BM_ZipSink(benchmark::State& state, const std::string& text) {
-  RunSink(state, text, [](Sink& out) { return std::make_unique<ZipSink>(out, ZipSinkOptions{.entry_name = "a"}); });
+  RunSink(state, text, [](Sink& out) {
+    return std::make_unique<ZipSink>(out, ZipSinkOptions{.entry_name = "a"});
+  });
 }
 
 void BM_ZstdSink(benchmark::State& state, const std::string& text) {
   const int level = static_cast<int>(state.range(0));
-  RunSink(state, text, [&](Sink& out) { return std::make_unique<ZstdSink>(out, ZstdSinkOptions{.level = level, .content_size = text.size()}); });
+  RunSink(state, text, [&](Sink& out) {
+    return std::make_unique<ZstdSink>(out,
+                                      ZstdSinkOptions{.level = level, .content_size = text.size()});
+  });
 }
 
 void BM_Pump(benchmark::State& state, const RandomAccess& file) {
@@ -160,7 +170,8 @@ void BM_Pump(benchmark::State& state, const RandomAccess& file) {
 }
 
 // A file beside the snapshot, so that it is the same disk.
-void BM_FileSink(benchmark::State& state, const RandomAccess& file, const std::string& path, FileSink::Kind kind) {
+void BM_FileSink(benchmark::State& state, const RandomAccess& file, const std::string& path,
+                 FileSink::Kind kind) {
   FileSystem& fs = PosixFileSystem();
   std::uint64_t bytes = 0;
   for (auto _ : state) {
@@ -178,10 +189,13 @@ void BM_FileSink(benchmark::State& state, const RandomAccess& file, const std::s
 
 template <typename... Args>
 void Register(const char* name, Args&&... args) {
-  benchmark::RegisterBenchmark(name, std::forward<Args>(args)...)->UseRealTime()->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark(name, std::forward<Args>(args)...)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
 }
 
-void RegisterForDatabase(const std::string& text, const RandomAccess& file, const std::string& scratch) {
+void RegisterForDatabase(const std::string& text, const RandomAccess& file,
+                         const std::string& scratch) {
   Register("BM_Walk", [&](benchmark::State& s) { BM_Walk(s, file); });
   Register("BM_Inspect/restore", [&](benchmark::State& s) { BM_Inspect(s, file, false, false); });
   Register("BM_Inspect/live_keys", [&](benchmark::State& s) { BM_Inspect(s, file, true, false); });
@@ -190,11 +204,17 @@ void RegisterForDatabase(const std::string& text, const RandomAccess& file, cons
   Register("BM_StreamObserver", [&](benchmark::State& s) { BM_StreamObserver(s, text); });
   Register("BM_TrailingDigest", [&](benchmark::State& s) { BM_TrailingDigest(s, text); });
   Register("BM_Pump", [&](benchmark::State& s) { BM_Pump(s, file); });
-  Register("BM_FileSink/durable", [&, scratch](benchmark::State& s) { BM_FileSink(s, file, scratch, FileSink::Kind::kDurable); });
-  Register("BM_FileSink/archive", [&, scratch](benchmark::State& s) { BM_FileSink(s, file, scratch, FileSink::Kind::kArchive); });
+  Register("BM_FileSink/durable", [&, scratch](benchmark::State& s) {
+    BM_FileSink(s, file, scratch, FileSink::Kind::kDurable);
+  });
+  Register("BM_FileSink/archive", [&, scratch](benchmark::State& s) {
+    BM_FileSink(s, file, scratch, FileSink::Kind::kArchive);
+  });
   Register("BM_ZipSink", [&](benchmark::State& s) { BM_ZipSink(s, text); });
   benchmark::RegisterBenchmark("BM_ZstdSink", [&](benchmark::State& s) { BM_ZstdSink(s, text); })
-      ->DenseRange(1, 4)->UseRealTime()->Unit(benchmark::kMillisecond);
+      ->DenseRange(1, 4)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
 }
 
 int Main(int argc, char** argv) {

@@ -7,7 +7,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto manifest = Manifest::Decode(text); manifest.ok()) (void)manifest->Encode();
   if (const auto request = SnapshotRequest::Decode(text); request.ok()) (void)request->Encode();
-  if (const auto list = DecodeSnapshotList(text); list.ok()) (void)EncodeSnapshotList(*list, "etcd.holdfast.io");
+  if (const auto list = DecodeSnapshotList(text); list.ok())
+    (void)EncodeSnapshotList(*list, "etcd.holdfast.io");
   (void)SnapshotResult::Decode(text);
   (void)DecodeError(500, text);
   (void)DecodeLine(text);

@@ -13,13 +13,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto file = fs.Create(path, 0600);
     if (!file.ok() || !(*file)->WriteAt(0, {data, size}).ok()) return 0;
     const CommandLine line{.command = kServer, .words = {"server"}};
-    const auto settings = LoadSettings(line, {.fs = fs,
-                                              .distribution = distribution,
-                                              .environment = [](const std::string&) { return std::nullopt; },
-                                              .warn = [](const std::string&) {}});
+    const auto settings =
+        LoadSettings(line, {.fs = fs,
+                            .distribution = distribution,
+                            .environment = [](const std::string&) { return std::nullopt; },
+                            .warn = [](const std::string&) {}});
     if (settings.ok()) {
-      (void)MakeServerOptions(*settings, distribution, {.host_name = "h", .node_address = "10.0.0.1", .working_directory = "/",
-                                                        .zone = absl::UTCTimeZone(), .now = absl::UnixEpoch()});
+      (void)MakeServerOptions(*settings, distribution,
+                              {.host_name = "h",
+                               .node_address = "10.0.0.1",
+                               .working_directory = "/",
+                               .zone = absl::UTCTimeZone(),
+                               .now = absl::UnixEpoch()});
     }
   }
   std::vector<std::string> words;

@@ -1,5 +1,5 @@
-// Whatever a datastore or a server hands us as bootstrap data must be refused or understood, never crash: the sealed value, the
-// JSON in it, and the passwd file in that.
+// Whatever a datastore or a server hands us as bootstrap data must be refused or understood, never crash: the sealed
+// value, the JSON in it, and the passwd file in that.
 #include <cstddef>
 #include <cstdint>
 

@@ -41,7 +41,8 @@ struct Credentials {
 
 std::optional<Credentials> BasicCredentials(std::string_view header) {
   constexpr std::string_view kScheme = "basic ";
-  if (header.size() < kScheme.size() || ToLower(header.substr(0, kScheme.size())) != kScheme) return std::nullopt;
+  if (header.size() < kScheme.size() || ToLower(header.substr(0, kScheme.size())) != kScheme)
+    return std::nullopt;
   const auto decoded = Base64Decode(Trim(header.substr(kScheme.size())));
   if (!decoded) return std::nullopt;
   const auto colon = decoded->find(':');
@@ -62,7 +63,8 @@ class Connection;
 
 class Server final : public HttpServer {
  public:
-  explicit Server(HttpServerOptions options) : options_(std::move(options)), acceptor_(io_), workers_(kWorkers) {}
+  explicit Server(HttpServerOptions options)
+      : options_(std::move(options)), acceptor_(io_), workers_(kWorkers) {}
 
   ~Server() override {
     if (io_thread_.joinable()) {
@@ -115,15 +117,18 @@ class Server final : public HttpServer {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Server& server, tcp::socket socket)
-      : server_(server), stream_(std::move(socket), server.tls()),
-        buffer_(server.options().limits.header_bytes_max + CheckedCast<std::size_t>(server.options().limits.body_bytes_max)) {}
+      : server_(server),
+        stream_(std::move(socket), server.tls()),
+        buffer_(server.options().limits.header_bytes_max +
+                CheckedCast<std::size_t>(server.options().limits.body_bytes_max)) {}
 
   void Start() {
     ExpireAfter(limits().handshake_timeout);
-    stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
-      if (error) return self->Close();
-      self->ReadRequest(self->limits().request_timeout);
-    });
+    stream_.async_handshake(asio::ssl::stream_base::server,
+                            [self = shared_from_this()](error_code error) {
+                              if (error) return self->Close();
+                              self->ReadRequest(self->limits().request_timeout);
+                            });
   }
 
   // A request is being answered.
@@ -144,8 +149,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
    public:
     explicit Lines(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
     void Send(std::string line) override {
-      if (connection_->version_ < 11) return;  // HTTP/1.0 knows no chunks: the whole answer comes at the end
-      asio::post(connection_->server_.io(), [c = connection_, line = std::move(line)]() mutable { c->SendLine(std::move(line)); });
+      if (connection_->version_ < 11)
+        return;  // HTTP/1.0 knows no chunks: the whole answer comes at the end
+      asio::post(connection_->server_.io(), [c = connection_, line = std::move(line)]() mutable {
+        c->SendLine(std::move(line));
+      });
     }
 
    private:
@@ -165,21 +173,26 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser_->header_limit(limits().header_bytes_max);
     parser_->body_limit(limits().body_bytes_max);
     ExpireAfter(timeout);
-    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
-      if (!error) return self->Dispatch();
-      const auto refusal = RefusalOf(error);
-      if (!refusal) return self->Close();
-      self->keep_alive_ = false;
-      self->Respond(*refusal);
-    });
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](error_code error, std::size_t) {
+                       if (!error) return self->Dispatch();
+                       const auto refusal = RefusalOf(error);
+                       if (!refusal) return self->Close();
+                       self->keep_alive_ = false;
+                       self->Respond(*refusal);
+                     });
   }
 
   // What a request that could not be read is answered with; nullopt if nobody is left to be told.
   static std::optional<ApiResponse> RefusalOf(error_code error) {
-    if (error == http::error::body_limit) return ErrorResponse(413, ResourceExhaustedError("the request's body is too large"));
-    if (error == http::error::header_limit) return ErrorResponse(431, ResourceExhaustedError("the request's headers are too large"));
-    const bool is_syntax = error.category() == http::make_error_code(http::error::bad_method).category();
-    if (!is_syntax || error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
+    if (error == http::error::body_limit)
+      return ErrorResponse(413, ResourceExhaustedError("the request's body is too large"));
+    if (error == http::error::header_limit)
+      return ErrorResponse(431, ResourceExhaustedError("the request's headers are too large"));
+    const bool is_syntax =
+        error.category() == http::make_error_code(http::error::bad_method).category();
+    if (!is_syntax || error == http::error::end_of_stream || error == http::error::partial_message)
+      return std::nullopt;
     return ErrorResponse(400, InvalidArgumentError("the request is not HTTP: {}", error.message()));
   }
 
@@ -201,18 +214,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (r.method == api.method) route = &r;
     }
     if (route == nullptr) {
-      if (methods.empty()) return Respond(ErrorResponse(404, NotFoundError("there is nothing at {}", api.path)));
-      ApiResponse refusal = ErrorResponse(405, InvalidArgumentError("{} does not take {}", api.path, api.method));
+      if (methods.empty())
+        return Respond(ErrorResponse(404, NotFoundError("there is nothing at {}", api.path)));
+      ApiResponse refusal =
+          ErrorResponse(405, InvalidArgumentError("{} does not take {}", api.path, api.method));
       refusal.allow = Join(methods, ", ");
       return Respond(std::move(refusal));
     }
-    if (const auto refused = CheckAccess(*route, std::string(request[http::field::authorization]))) return Respond(*refused);
+    if (const auto refused = CheckAccess(*route, std::string(request[http::field::authorization])))
+      return Respond(*refused);
     // While the handler works nothing is read; its own deadlines bound it.
     beast::get_lowest_layer(stream_).expires_never();
     const bool posted = server_.Post([self = shared_from_this(), route, api = std::move(api)] {
       Lines lines(self);
       ApiResponse response = route->handle(api, lines);
-      asio::post(self->server_.io(), [self, response = std::move(response)]() mutable { self->Respond(std::move(response)); });
+      asio::post(self->server_.io(), [self, response = std::move(response)]() mutable {
+        self->Respond(std::move(response));
+      });
     });
     if (!posted) Respond(ErrorResponse(503, UnavailableError("the server is busy")));
   }
@@ -220,9 +238,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<ApiResponse> CheckAccess(const Route& route, std::string_view authorization) {
     if (route.access == Route::Access::kAnyone) return std::nullopt;
     const auto credentials = BasicCredentials(authorization);
-    const auto role = credentials ? server_.options().authenticate(credentials->user, credentials->password) : std::nullopt;
+    const auto role = credentials
+                          ? server_.options().authenticate(credentials->user, credentials->password)
+                          : std::nullopt;
     if (!role) return ErrorResponse(401, UnauthenticatedError("user or password is wrong"));
-    if (!RoleAllows(*role, route.access)) return ErrorResponse(403, PermissionDeniedError("the role {} may not do this", *role));
+    if (!RoleAllows(*role, route.access))
+      return ErrorResponse(403, PermissionDeniedError("the role {} may not do this", *role));
     return std::nullopt;
   }
 
@@ -237,13 +258,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     response_->version(version_);
     response_->result(static_cast<unsigned>(response.code));
     response_->set(http::field::content_type, response.content_type);
-    if (response.code == 401) response_->set(http::field::www_authenticate, "Basic realm=\"holdfast\"");
+    if (response.code == 401)
+      response_->set(http::field::www_authenticate, "Basic realm=\"holdfast\"");
     if (!response.allow.empty()) response_->set(http::field::allow, response.allow);
     response_->keep_alive(keep_alive_);
     response_->body() = std::move(response.body);
     response_->prepare_payload();
     ExpireAfter(limits().write_timeout);
-    http::async_write(stream_, *response_, [self = shared_from_this()](error_code error, std::size_t) { self->AfterAnswer(error); });
+    http::async_write(
+        stream_, *response_,
+        [self = shared_from_this()](error_code error, std::size_t) { self->AfterAnswer(error); });
   }
 
   void AfterAnswer(error_code error) {
@@ -263,11 +287,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void Drain() {
-    beast::get_lowest_layer(stream_).async_read_some(asio::buffer(drain_), [self = shared_from_this()](error_code error, std::size_t n) {
-      self->drained_bytes_ += n;
-      if (error || self->drained_bytes_ > kDrainBytesMax) return self->Close();
-      self->Drain();
-    });
+    beast::get_lowest_layer(stream_).async_read_some(
+        asio::buffer(drain_), [self = shared_from_this()](error_code error, std::size_t n) {
+          self->drained_bytes_ += n;
+          if (error || self->drained_bytes_ > kDrainBytesMax) return self->Close();
+          self->Drain();
+        });
   }
 
   // The first line starts a chunked answer. While one is being written only the newest waits.
@@ -284,11 +309,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
       head_serializer_.emplace(*head_);
       writing_ = true;
       ExpireAfter(limits().write_timeout);
-      http::async_write_header(stream_, *head_serializer_, [self = shared_from_this()](error_code error, std::size_t) {
-        self->writing_ = false;
-        if (error) return self->Close();
-        self->WriteNextLine();
-      });
+      http::async_write_header(stream_, *head_serializer_,
+                               [self = shared_from_this()](error_code error, std::size_t) {
+                                 self->writing_ = false;
+                                 if (error) return self->Close();
+                                 self->WriteNextLine();
+                               });
       return;
     }
     WriteNextLine();
@@ -308,15 +334,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     writing_ = true;
     ExpireAfter(limits().write_timeout);
-    asio::async_write(stream_, http::make_chunk(asio::buffer(line_)), [self = shared_from_this()](error_code error, std::size_t) {
-      self->writing_ = false;
-      if (error) return self->Close();
-      if (!self->last_) return self->WriteNextLine();
-      asio::async_write(self->stream_, http::make_chunk_last(), [self](error_code last_error, std::size_t) {
-        self->streaming_ = self->last_ = false;
-        self->AfterAnswer(last_error);
-      });
-    });
+    asio::async_write(stream_, http::make_chunk(asio::buffer(line_)),
+                      [self = shared_from_this()](error_code error, std::size_t) {
+                        self->writing_ = false;
+                        if (error) return self->Close();
+                        if (!self->last_) return self->WriteNextLine();
+                        asio::async_write(self->stream_, http::make_chunk_last(),
+                                          [self](error_code last_error, std::size_t) {
+                                            self->streaming_ = self->last_ = false;
+                                            self->AfterAnswer(last_error);
+                                          });
+                      });
   }
 
   Server& server_;
@@ -340,10 +368,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 Status Server::Listen() {
   error_code error;
-  tls_.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
+  tls_.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                       asio::ssl::context::no_tlsv1_1,
+                   error);
   tls_.use_certificate_chain(asio::buffer(options_.certificate_pem), error);
-  if (!error) tls_.use_private_key(asio::buffer(options_.key_pem.reveal()), asio::ssl::context::pem, error);
-  if (error) return FailedPreconditionError("the supervisor's certificate cannot be used: {}", error.message());
+  if (!error)
+    tls_.use_private_key(asio::buffer(options_.key_pem.reveal()), asio::ssl::context::pem, error);
+  if (error)
+    return FailedPreconditionError("the supervisor's certificate cannot be used: {}",
+                                   error.message());
   const auto address = asio::ip::make_address(options_.address, error);
   if (error) return InvalidArgumentError("\"{}\" is not an IP address", options_.address);
   const tcp::endpoint endpoint(address, static_cast<unsigned short>(options_.port));
@@ -353,7 +386,8 @@ Status Server::Listen() {
   if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     RETURN_IF_ERROR(CheckPortFree(options_.address, options_.port), "supervisor");
-    return FailedPreconditionError("supervisor: listen on {}:{}: {}", options_.address, options_.port, error.message());
+    return FailedPreconditionError("supervisor: listen on {}:{}: {}", options_.address,
+                                   options_.port, error.message());
   }
   port_ = acceptor_.local_endpoint(error).port();
   Accept();
@@ -391,7 +425,8 @@ void Server::Accept() {
 bool Server::MakeRoom() {
   std::shared_ptr<Connection> oldest;
   for (const auto& connection : connections_) {
-    if (!connection->busy() && (!oldest || connection->waiting_since() < oldest->waiting_since())) oldest = connection;
+    if (!connection->busy() && (!oldest || connection->waiting_since() < oldest->waiting_since()))
+      oldest = connection;
   }
   if (oldest) oldest->Close();
   return oldest != nullptr;

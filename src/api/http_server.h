@@ -23,7 +23,7 @@ namespace holdfast {
 struct ApiRequest {
   std::string method, path;  // path without query
   std::string body;
-  std::string accept;        // the Accept header
+  std::string accept;  // the Accept header
 };
 
 struct ApiResponse {
@@ -42,7 +42,11 @@ class LineStream {
 };
 
 struct Route {
-  enum class Access { kAnyone, kAgent, kServer };  // who may call: nobody knows, the agent's or the server's password, the server's
+  enum class Access {
+    kAnyone,
+    kAgent,
+    kServer
+  };  // who may call: nobody knows, the agent's or the server's password, the server's
 
   std::string method, path;
   Access access = Access::kServer;
@@ -50,14 +54,17 @@ struct Route {
 };
 
 // The role of a user with a password, "<distribution>:server" or "<distribution>:agent"; nullopt if it is wrong.
-using Authenticate = std::function<std::optional<std::string>(const std::string& user, const Secret& password)>;
+using Authenticate =
+    std::function<std::optional<std::string>(const std::string& user, const Secret& password)>;
 
 struct HttpServerLimits {
   absl::Duration handshake_timeout = absl::Seconds(10);
-  absl::Duration request_timeout = absl::Seconds(20);  // a connection's first request, to its last byte
-  absl::Duration idle_timeout = absl::Seconds(60);     // every later one, and the pause before it
-  absl::Duration write_timeout = absl::Seconds(30);    // for one piece of the answer
-  absl::Duration linger_timeout = absl::Seconds(5);    // for the peer to take an answer that ends the connection
+  absl::Duration request_timeout =
+      absl::Seconds(20);  // a connection's first request, to its last byte
+  absl::Duration idle_timeout = absl::Seconds(60);   // every later one, and the pause before it
+  absl::Duration write_timeout = absl::Seconds(30);  // for one piece of the answer
+  absl::Duration linger_timeout =
+      absl::Seconds(5);  // for the peer to take an answer that ends the connection
   std::uint32_t header_bytes_max = 16 * 1024;
   std::uint64_t body_bytes_max = 1 << 20;
   std::size_t connections_max = 512;

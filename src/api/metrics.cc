@@ -37,27 +37,38 @@ struct Metrics::Families {
     return prometheus::BuildGauge().Name(prefix + name).Help(help).Register(registry).Add({});
   }
   void Observe(Histogram& histogram, const Status& status, absl::Duration duration) {
-    histogram.Add({{"status", StatusLabel(status)}}, Buckets()).Observe(absl::ToDoubleSeconds(duration));
+    histogram.Add({{"status", StatusLabel(status)}}, Buckets())
+        .Observe(absl::ToDoubleSeconds(duration));
   }
 
   const std::string prefix;
   prometheus::Registry registry;
-  Histogram& save = AddHistogram("etcd_snapshot_save_duration_seconds", "Total time taken to complete the etcd snapshot process");
-  Histogram& save_local = AddHistogram("etcd_snapshot_save_local_duration_seconds", "Time taken to save a local snapshot file");
-  Histogram& reconcile = AddHistogram("etcd_snapshot_reconcile_duration_seconds", "Total time taken to sync the list of etcd snapshots");
-  Histogram& reconcile_local =
-      AddHistogram("etcd_snapshot_reconcile_local_duration_seconds", "Time taken to list local snapshot files");
-  Counter& failures = AddCounter("etcd_snapshot_failures_total", "Snapshots that failed, by reason");
-  Counter& retention_failures = AddCounter("etcd_snapshot_retention_failures_total", "Removals of old snapshots that failed, by reason");
-  Gauge& last_success = AddGauge("etcd_snapshot_last_success_timestamp_seconds", "When the newest good snapshot was taken; 0: never");
-  Gauge& last_size = AddGauge("etcd_snapshot_last_size_bytes", "Size of the newest good snapshot as stored");
+  Histogram& save = AddHistogram("etcd_snapshot_save_duration_seconds",
+                                 "Total time taken to complete the etcd snapshot process");
+  Histogram& save_local = AddHistogram("etcd_snapshot_save_local_duration_seconds",
+                                       "Time taken to save a local snapshot file");
+  Histogram& reconcile = AddHistogram("etcd_snapshot_reconcile_duration_seconds",
+                                      "Total time taken to sync the list of etcd snapshots");
+  Histogram& reconcile_local = AddHistogram("etcd_snapshot_reconcile_local_duration_seconds",
+                                            "Time taken to list local snapshot files");
+  Counter& failures =
+      AddCounter("etcd_snapshot_failures_total", "Snapshots that failed, by reason");
+  Counter& retention_failures = AddCounter("etcd_snapshot_retention_failures_total",
+                                           "Removals of old snapshots that failed, by reason");
+  Gauge& last_success = AddGauge("etcd_snapshot_last_success_timestamp_seconds",
+                                 "When the newest good snapshot was taken; 0: never");
+  Gauge& last_size =
+      AddGauge("etcd_snapshot_last_size_bytes", "Size of the newest good snapshot as stored");
   Gauge& count = AddGauge("etcd_snapshot_count", "Snapshots in the snapshot directory");
-  Gauge& next_run = AddGauge("etcd_snapshot_next_run_timestamp_seconds", "When the next scheduled snapshot is due; 0: none is scheduled");
-  Counter& restarts = AddCounter("etcd_restarts_total", "Times etcd ended unexpectedly and was started again");
+  Gauge& next_run = AddGauge("etcd_snapshot_next_run_timestamp_seconds",
+                             "When the next scheduled snapshot is due; 0: none is scheduled");
+  Counter& restarts =
+      AddCounter("etcd_restarts_total", "Times etcd ended unexpectedly and was started again");
   Gauge& etcd_up = AddGauge("etcd_healthy", "1 if etcd passed its last health check");
 };
 
-Metrics::Metrics(std::string_view prefix) : families_(std::make_unique<Families>(std::string(prefix))) {
+Metrics::Metrics(std::string_view prefix)
+    : families_(std::make_unique<Families>(std::string(prefix))) {
   families_->restarts.Add({});
   // An alert on a rate needs the series to be there before the first failure.
   families_->failures.Add({{"reason", std::string(CodeWord(StatusCode::kUnavailable))}});
@@ -67,11 +78,14 @@ Metrics::~Metrics() = default;
 void Metrics::OnSave(const Status& status, absl::Duration duration) {
   families_->Observe(families_->save, status, duration);
   families_->Observe(families_->save_local, status, duration);
-  if (!status.ok()) families_->failures.Add({{"reason", std::string(CodeWord(status.code()))}}).Increment();
+  if (!status.ok())
+    families_->failures.Add({{"reason", std::string(CodeWord(status.code()))}}).Increment();
 }
 
 void Metrics::OnRetention(const Status& status) {
-  if (!status.ok()) families_->retention_failures.Add({{"reason", std::string(CodeWord(status.code()))}}).Increment();
+  if (!status.ok())
+    families_->retention_failures.Add({{"reason", std::string(CodeWord(status.code()))}})
+        .Increment();
 }
 
 void Metrics::OnReconcile(const Status& status, absl::Duration duration) {
@@ -81,18 +95,22 @@ void Metrics::OnReconcile(const Status& status, absl::Duration duration) {
 
 void Metrics::SetSnapshots(std::size_t count, absl::Time newest, std::uint64_t newest_bytes) {
   families_->count.Set(static_cast<double>(count));
-  families_->last_success.Set(newest == absl::InfinitePast() ? 0 : absl::ToDoubleSeconds(newest - absl::UnixEpoch()));
+  families_->last_success.Set(
+      newest == absl::InfinitePast() ? 0 : absl::ToDoubleSeconds(newest - absl::UnixEpoch()));
   families_->last_size.Set(static_cast<double>(newest_bytes));
 }
 
 void Metrics::SetNextRun(absl::Time next) {
-  families_->next_run.Set(next == absl::InfiniteFuture() ? 0 : absl::ToDoubleSeconds(next - absl::UnixEpoch()));
+  families_->next_run.Set(
+      next == absl::InfiniteFuture() ? 0 : absl::ToDoubleSeconds(next - absl::UnixEpoch()));
 }
 
 void Metrics::OnEtcdRestart() { families_->restarts.Add({}).Increment(); }
 
 void Metrics::SetEtcdHealthy(bool healthy) { families_->etcd_up.Set(healthy ? 1 : 0); }
 
-std::string Metrics::Page() const { return prometheus::TextSerializer().Serialize(families_->registry.Collect()); }
+std::string Metrics::Page() const {
+  return prometheus::TextSerializer().Serialize(families_->registry.Collect());
+}
 
 }  // namespace holdfast

@@ -1,5 +1,5 @@
-// The numbers of /metrics, in Prometheus' text form. Histograms are RKE2's by name and buckets, with the right status; gauges for
-// what an alert needs are ours: last success, size, count, next run. docs/operating/monitor.md lists them.
+// The numbers of /metrics, in Prometheus' text form. Histograms are RKE2's by name and buckets, with the right status;
+// gauges for what an alert needs are ours: last success, size, count, next run. docs/operating/monitor.md lists them.
 // Thread-safe.
 #pragma once
 

@@ -19,7 +19,10 @@ ApiResponse HealthResponse(const Status& status) {
 }
 
 ApiResponse MembersResponse(const StatusOr<std::vector<etcd::MemberInfo>>& members) {
-  if (!members.ok()) return {.code = HttpCodeOf(members.status()), .content_type = kJsonType, .body = EncodeError(members.status())};
+  if (!members.ok())
+    return {.code = HttpCodeOf(members.status()),
+            .content_type = kJsonType,
+            .body = EncodeError(members.status())};
   auto list = nlohmann::ordered_json::array();
   for (const etcd::MemberInfo& m : *members) {
     nlohmann::ordered_json json = {{"ID", m.id}, {"name", m.name}, {"peerURLs", m.peer_urls}};
@@ -27,7 +30,8 @@ ApiResponse MembersResponse(const StatusOr<std::vector<etcd::MemberInfo>>& membe
     if (m.is_learner) json["isLearner"] = true;
     list.push_back(std::move(json));
   }
-  return {.content_type = kJsonType, .body = nlohmann::ordered_json{{"members", list}}.dump() + "\n"};
+  return {.content_type = kJsonType,
+          .body = nlohmann::ordered_json{{"members", list}}.dump() + "\n"};
 }
 
 // Turns progress calls into lines, not too many of them.
@@ -51,13 +55,15 @@ class ProgressLines {
   std::chrono::steady_clock::time_point last_{};
 };
 
-StatusOr<std::string> RunSnapshotOperation(ApiBackend& backend, const SnapshotRequest& request, std::string_view label_domain,
-                                           const std::function<void(const Progress&)>& on_progress) {
+StatusOr<std::string> RunSnapshotOperation(
+    ApiBackend& backend, const SnapshotRequest& request, std::string_view label_domain,
+    const std::function<void(const Progress&)>& on_progress) {
   if (request.operation == "list") {
     ASSIGN_OR_RETURN(const auto records, backend.ListSnapshots(request));
     return EncodeSnapshotList(records, label_domain);
   }
-  StatusOr<SnapshotResult> result = InvalidArgumentError("operation \"{}\" is not one of save, list, prune, delete", request.operation);
+  StatusOr<SnapshotResult> result = InvalidArgumentError(
+      "operation \"{}\" is not one of save, list, prune, delete", request.operation);
   if (request.operation == "save") result = backend.SaveSnapshot(request, on_progress);
   if (request.operation == "prune") result = backend.PruneSnapshots(request);
   if (request.operation == "delete") result = backend.DeleteSnapshots(request);
@@ -65,7 +71,8 @@ StatusOr<std::string> RunSnapshotOperation(ApiBackend& backend, const SnapshotRe
   return result->Encode();
 }
 
-ApiResponse SnapshotResponse(ApiBackend& backend, std::string_view label_domain, const ApiRequest& request, LineStream& lines) {
+ApiResponse SnapshotResponse(ApiBackend& backend, std::string_view label_domain,
+                             const ApiRequest& request, LineStream& lines) {
   const bool as_lines = request.accept.find(kLinesType) != std::string::npos;
   ProgressLines progress(lines, as_lines);
   StatusOr<std::string> result = InternalError("not done");
@@ -76,8 +83,11 @@ ApiResponse SnapshotResponse(ApiBackend& backend, std::string_view label_domain,
   }
   if (!result.ok()) {
     // Once lines have gone out, the code has too: 200. The error is the last line then.
-    if (progress.sent()) return {.content_type = kLinesType, .body = EncodeErrorLine(result.status())};
-    return {.code = HttpCodeOf(result.status()), .content_type = kJsonType, .body = EncodeError(result.status())};
+    if (progress.sent())
+      return {.content_type = kLinesType, .body = EncodeErrorLine(result.status())};
+    return {.code = HttpCodeOf(result.status()),
+            .content_type = kJsonType,
+            .body = EncodeError(result.status())};
   }
   if (as_lines) return {.content_type = kLinesType, .body = EncodeResultLine(*result)};
   return {.content_type = kJsonType, .body = *std::move(result)};
@@ -87,15 +97,19 @@ ApiResponse SnapshotResponse(ApiBackend& backend, std::string_view label_domain,
 
 std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_domain) {
   using Access = Route::Access;
-  const auto simple = [](auto make) { return [make](const ApiRequest&, LineStream&) -> ApiResponse { return make(); }; };
+  const auto simple = [](auto make) {
+    return [make](const ApiRequest&, LineStream&) -> ApiResponse { return make(); };
+  };
   ApiBackend* b = &backend;
   return {
       {"GET", "/cacerts", Access::kAnyone, simple([b] { return Text(b->CaCertificates()); })},
       {"GET", "/ping", Access::kAnyone, simple([] { return Text("pong"); })},
       {"GET", "/readyz", Access::kAnyone, simple([b] { return HealthResponse(b->Ready()); })},
       {"GET", "/livez", Access::kAnyone, simple([b] { return HealthResponse(b->Live()); })},
-      {"GET", "/metrics", Access::kAgent,
-       simple([b] { return ApiResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = b->MetricsPage()}; })},
+      {"GET", "/metrics", Access::kAgent, simple([b] {
+         return ApiResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                            .body = b->MetricsPage()};
+       })},
       {"GET", "/db/info", Access::kServer, simple([b] { return MembersResponse(b->Members()); })},
       {"POST", "/db/snapshot", Access::kServer,
        [b, domain = std::string(label_domain)](const ApiRequest& request, LineStream& lines) {

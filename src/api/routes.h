@@ -23,7 +23,8 @@ class ApiBackend {
   virtual std::string MetricsPage() = 0;
   virtual StatusOr<std::vector<etcd::MemberInfo>> Members() = 0;
 
-  virtual StatusOr<SnapshotResult> SaveSnapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;
+  virtual StatusOr<SnapshotResult> SaveSnapshot(
+      const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;
   virtual StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) = 0;
   virtual StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) = 0;
   virtual StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) = 0;

@@ -7,10 +7,11 @@
 namespace holdfast {
 namespace {
 
-constexpr char kBase[] = "holdfast-base", kNode[] = "holdfast-node", kCreatedAt[] = "holdfast-created-at",
-               kCompression[] = "holdfast-compression", kFileBytes[] = "holdfast-file-bytes",
-               kSnapshotBytes[] = "holdfast-snapshot-bytes", kSha256[] = "holdfast-sha256",
-               kRevision[] = "holdfast-revision", kCompactRevision[] = "holdfast-compact-revision",
+constexpr char kBase[] = "holdfast-base", kNode[] = "holdfast-node",
+               kCreatedAt[] = "holdfast-created-at", kCompression[] = "holdfast-compression",
+               kFileBytes[] = "holdfast-file-bytes", kSnapshotBytes[] = "holdfast-snapshot-bytes",
+               kSha256[] = "holdfast-sha256", kRevision[] = "holdfast-revision",
+               kCompactRevision[] = "holdfast-compact-revision",
                kClusterId[] = "holdfast-cluster-id", kMemberId[] = "holdfast-member-id",
                kEtcdVersion[] = "holdfast-etcd-version", kTokenHash[] = "holdfast-token-hash",
                kProof[] = "holdfast-proof";
@@ -26,7 +27,8 @@ std::string TakeText(std::map<std::string, std::string>& fields, const char* nam
 }
 
 template <typename T, typename Parse>
-Status TakeParsed(std::map<std::string, std::string>& fields, const char* name, T& out, Parse parse) {
+Status TakeParsed(std::map<std::string, std::string>& fields, const char* name, T& out,
+                  Parse parse) {
   const std::string text = TakeText(fields, name);
   if (text.empty()) return OkStatus();
   const auto value = parse(text);

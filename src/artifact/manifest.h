@@ -23,18 +23,18 @@ enum class Proof {
 };
 
 struct Manifest {
-  std::string base;                        // "etcd-snapshot", "on-demand", ...
+  std::string base;  // "etcd-snapshot", "on-demand", ...
   std::string node;
-  absl::Time created_at;                   // to the second
+  absl::Time created_at;  // to the second
   Compression compression = Compression::kNone;
-  std::uint64_t file_bytes = 0;            // as stored
-  std::uint64_t snapshot_bytes = 0;        // uncompressed, digest included
-  std::string sha256;                      // hex, of the database: what the snapshot's own digest says
+  std::uint64_t file_bytes = 0;      // as stored
+  std::uint64_t snapshot_bytes = 0;  // uncompressed, digest included
+  std::string sha256;                // hex, of the database: what the snapshot's own digest says
   std::optional<std::int64_t> revision;
   std::optional<std::int64_t> compact_revision;  // 0: never compacted
-  std::string cluster_id, member_id;       // hex, as etcd prints them
+  std::string cluster_id, member_id;             // hex, as etcd prints them
   std::string etcd_version;
-  std::string token_hash;                  // which token opens the bootstrap data inside
+  std::string token_hash;  // which token opens the bootstrap data inside
   Proof proof = Proof::kNone;
   std::map<std::string, std::string> other;  // fields that are not ours
 

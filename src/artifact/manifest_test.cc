@@ -40,8 +40,8 @@ TEST(Manifest, ForeignMetadataAreKeptAndNotOurs) {
 }
 
 TEST(Manifest, BrokenOnesAreRefused) {
-  for (const char* bad : {"", "[]", "{", R"({"a":1})", R"({"holdfast-revision":"x"})", R"({"holdfast-proof":"x"})",
-                          R"({"holdfast-created-at":"now"})"}) {
+  for (const char* bad : {"", "[]", "{", R"({"a":1})", R"({"holdfast-revision":"x"})",
+                          R"({"holdfast-proof":"x"})", R"({"holdfast-created-at":"now"})"}) {
     EXPECT_TRUE(absl::IsDataLoss(Manifest::Decode(bad).status())) << bad;
   }
 }

@@ -13,8 +13,8 @@
 
 namespace holdfast {
 
-std::string SnapshotFileName(std::string_view base, std::string_view node, std::int64_t unix_seconds,
-                             Compression compression);
+std::string SnapshotFileName(std::string_view base, std::string_view node,
+                             std::int64_t unix_seconds, Compression compression);
 
 // The integer after the last dash, without compression suffix; nullopt if the name does not end so.
 std::optional<absl::Time> CreationTimeInName(std::string_view file_name);

@@ -6,14 +6,18 @@ namespace holdfast {
 namespace {
 
 TEST(Naming, NamesAreRke2s) {
-  EXPECT_EQ(SnapshotFileName("on-demand", "server-0", 1753178523, Compression::kNone), "on-demand-server-0-1753178523");
-  EXPECT_EQ(SnapshotFileName("etcd-snapshot", "n.example", 5, Compression::kZip), "etcd-snapshot-n.example-5.zip");
+  EXPECT_EQ(SnapshotFileName("on-demand", "server-0", 1753178523, Compression::kNone),
+            "on-demand-server-0-1753178523");
+  EXPECT_EQ(SnapshotFileName("etcd-snapshot", "n.example", 5, Compression::kZip),
+            "etcd-snapshot-n.example-5.zip");
 }
 
 TEST(Naming, CreationTimeIsTheLastNumber) {
-  EXPECT_EQ(CreationTimeInName("on-demand-server-0-1753178523.zip"), absl::FromUnixSeconds(1753178523));
+  EXPECT_EQ(CreationTimeInName("on-demand-server-0-1753178523.zip"),
+            absl::FromUnixSeconds(1753178523));
   EXPECT_EQ(CreationTimeInName("x-5.zst"), absl::FromUnixSeconds(5));
-  for (const char* name : {"backup.db", "x-", "x-5a", "5", "x-99999999999999999999"}) EXPECT_FALSE(CreationTimeInName(name)) << name;
+  for (const char* name : {"backup.db", "x-", "x-5a", "5", "x-99999999999999999999"})
+    EXPECT_FALSE(CreationTimeInName(name)) << name;
 }
 
 TEST(Naming, BaseAndNodeMatchWithDelimiters) {

@@ -15,7 +15,8 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : pages_(std::make_unique_for_overwrite<Page[]>((size + kAlignment - 1) / kAlignment)), size_(size) {}
+      : pages_(std::make_unique_for_overwrite<Page[]>((size + kAlignment - 1) / kAlignment)),
+        size_(size) {}
 
   MutableByteSpan bytes() { return {pages_ ? pages_[0].bytes : nullptr, size_}; }
   bool empty() const { return size_ == 0; }

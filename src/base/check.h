@@ -7,8 +7,8 @@ namespace holdfast {
 
 }  // namespace holdfast
 
-#define CHECK(condition)                                               \
-  do {                                                                 \
-    if (!(condition)) [[unlikely]]                                     \
-      ::holdfast::CheckFailed(#condition, __FILE__, __LINE__);         \
+#define CHECK(condition)                                       \
+  do {                                                         \
+    if (!(condition)) [[unlikely]]                             \
+      ::holdfast::CheckFailed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -1,4 +1,5 @@
-// The checksums of etcd's files: CRC-32C (WAL, .snap, status hash), FNV-1a (bbolt metas), SHA-256 (snapshot trailer), SHA-1 (ids).
+// The checksums of etcd's files: CRC-32C (WAL, .snap, status hash), FNV-1a (bbolt metas), SHA-256 (snapshot trailer),
+// SHA-1 (ids).
 #pragma once
 
 #include <array>

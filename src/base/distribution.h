@@ -9,14 +9,14 @@
 namespace holdfast {
 
 struct Distribution {
-  std::string_view name;             // also the API prefix "/v1-<name>" and the words in messages
+  std::string_view name;  // also the API prefix "/v1-<name>" and the words in messages
   std::string_view data_dir;
-  std::string_view config_file;      // and <config_file>.d/
-  std::string_view env_prefix;       // "HOLDFAST_"
-  std::string_view label_domain;     // "etcd.holdfast.io"
-  std::string_view etcd_key_prefix;  // "holdfast/"
-  std::string_view metric_prefix;    // "holdfast_"
-  std::string_view s3_header_prefix; // "x-amz-meta-holdfast-"
+  std::string_view config_file;       // and <config_file>.d/
+  std::string_view env_prefix;        // "HOLDFAST_"
+  std::string_view label_domain;      // "etcd.holdfast.io"
+  std::string_view etcd_key_prefix;   // "holdfast/"
+  std::string_view metric_prefix;     // "holdfast_"
+  std::string_view s3_header_prefix;  // "x-amz-meta-holdfast-"
   int supervisor_port;
   // Their config files hold many keys that are none of ours (cni, disable, ...): those are ignored with one warning.
   bool foreign_config_keys;

@@ -143,9 +143,9 @@ Status StartLog(const LogOptions& options) {
 bool LogsDebug() { return Logger()->should_log(spdlog::level::debug); }
 
 void LogLine(LogLevel level, std::string_view message) {
-  static constexpr spdlog::level::level_enum kLevels[] = {
-      spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err,
-      spdlog::level::critical};
+  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err,
+                                                          spdlog::level::critical};
   Logger()->log(kLevels[static_cast<int>(level)],
                 spdlog::string_view_t(message.data(), message.size()));
 }

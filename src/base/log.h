@@ -18,8 +18,8 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError, kFatal };
 
 struct LogOptions {
   bool debug = false;
-  bool terminal = false;    // the short form on stderr
-  std::string file;         // append to this file; empty: none
+  bool terminal = false;  // the short form on stderr
+  std::string file;       // append to this file; empty: none
   bool to_stderr = true;
 };
 

@@ -30,7 +30,8 @@ TEST(Path, AbsoluteResolvesDots) {
 TEST(Path, PlainFileNamesStayInTheirDirectory) {
   EXPECT_TRUE(IsPlainFileName("on-demand-n-1"));
   EXPECT_TRUE(IsPlainFileName("..x"));
-  for (const char* bad : {"", ".", "..", "a/b", "/a", "../a"}) EXPECT_FALSE(IsPlainFileName(bad)) << bad;
+  for (const char* bad : {"", ".", "..", "a/b", "/a", "../a"})
+    EXPECT_FALSE(IsPlainFileName(bad)) << bad;
   EXPECT_FALSE(IsPlainFileName(std::string_view("a\0b", 3)));
 }
 

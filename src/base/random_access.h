@@ -1,4 +1,5 @@
-// Bytes that can be read anywhere: a file, or a test's string. The decoders (bbolt, zip) read through this, without I/O of their own.
+// Bytes that can be read anywhere: a file, or a test's string. The decoders (bbolt, zip) read through this, without I/O of
+// their own.
 #pragma once
 
 #include <string>

@@ -60,7 +60,8 @@ Status MakeStatus(StatusCode code, std::string_view message) {
 
 Status ErrnoError(int error_number, std::string_view what) {
   std::string reason = std::generic_category().message(error_number);
-  if (!reason.empty() && reason[0] >= 'A' && reason[0] <= 'Z' && !(reason[1] >= 'A' && reason[1] <= 'Z')) {
+  if (!reason.empty() && reason[0] >= 'A' && reason[0] <= 'Z' &&
+      !(reason[1] >= 'A' && reason[1] <= 'Z')) {
     reason[0] = static_cast<char>(reason[0] - 'A' + 'a');
   }
   return MakeStatus(CodeOfErrno(error_number), fmt::format("{}: {}", what, reason));
@@ -69,7 +70,8 @@ Status ErrnoError(int error_number, std::string_view what) {
 Status Annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
   Status out = MakeStatus(status.code(), fmt::format("{}: {}", context, MessageOf(status)));
-  if (std::string hint = HintOf(status); !hint.empty()) out.SetPayload(kHintPayload, absl::Cord(hint));
+  if (std::string hint = HintOf(status); !hint.empty())
+    out.SetPayload(kHintPayload, absl::Cord(hint));
   return out;
 }
 

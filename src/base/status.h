@@ -11,8 +11,8 @@
 //   kAborted                    somebody else is doing it now
 //   kCancelled, kUnimplemented, kInternal (a bug of ours)
 //
-// Messages are lower case without a full stop, outermost context first: "save snapshot x: write /a/b: no space left on device".
-// Advice for the operator is apart from the message: WithHint().
+// Messages are lower case without a full stop, outermost context first: "save snapshot x: write /a/b: no space left on
+// device". Advice for the operator is apart from the message: WithHint().
 #pragma once
 
 #include <fmt/core.h>
@@ -36,11 +36,10 @@ inline Status OkStatus() { return absl::OkStatus(); }
 // Debian's abseil has a string_view of its own; this is the way from std's.
 Status MakeStatus(StatusCode code, std::string_view message);
 
-#define HOLDFAST_DEFINE_ERROR(Name)                                             \
-  template <typename... Args>                                                   \
-  Status Name##Error(fmt::format_string<Args...> format, Args&&... args) {      \
-    return MakeStatus(StatusCode::k##Name,                                      \
-                      fmt::format(format, std::forward<Args>(args)...));        \
+#define HOLDFAST_DEFINE_ERROR(Name)                                                           \
+  template <typename... Args>                                                                 \
+  Status Name##Error(fmt::format_string<Args...> format, Args&&... args) {                    \
+    return MakeStatus(StatusCode::k##Name, fmt::format(format, std::forward<Args>(args)...)); \
   }
 HOLDFAST_DEFINE_ERROR(NotFound)
 HOLDFAST_DEFINE_ERROR(AlreadyExists)
@@ -88,9 +87,9 @@ std::string_view CodeWord(StatusCode code);
 // ASSIGN_OR_RETURN(lhs, expr) or with a context as above; lhs may declare.
 #define ASSIGN_OR_RETURN(lhs, expr, ...) \
   HOLDFAST_ASSIGN_OR_RETURN(HOLDFAST_CONCAT(hf_result_, __LINE__), lhs, expr, __VA_ARGS__)
-#define HOLDFAST_ASSIGN_OR_RETURN(result, lhs, expr, ...)                                      \
-  auto result = (expr);                                                                        \
-  if (!result.ok()) [[unlikely]]                                                               \
+#define HOLDFAST_ASSIGN_OR_RETURN(result, lhs, expr, ...)                                         \
+  auto result = (expr);                                                                           \
+  if (!result.ok()) [[unlikely]]                                                                  \
     return ::holdfast::internal::Context(result.status() __VA_OPT__(, fmt::format(__VA_ARGS__))); \
   lhs = *std::move(result)
 

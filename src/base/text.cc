@@ -133,7 +133,10 @@ std::string FormatGoDuration(absl::Duration duration) {
   const auto scaled = [](std::uint64_t value, std::uint64_t unit) {
     std::string text = fmt::format("{}", value / unit);
     if (std::uint64_t rest = value % unit; rest != 0) {
-      std::string digits = fmt::format("{:0{}}", rest, unit == 1'000'000'000 ? 9 : unit == 1'000'000 ? 6 : 3);
+      std::string digits = fmt::format("{:0{}}", rest,
+                                       unit == 1'000'000'000 ? 9
+                                       : unit == 1'000'000   ? 6
+                                                             : 3);
       while (digits.back() == '0') digits.pop_back();
       text += "." + digits;
     }
@@ -149,7 +152,8 @@ std::string FormatGoDuration(absl::Duration duration) {
 }
 
 std::string FormatBytes(std::uint64_t bytes) {
-  static constexpr std::array<std::string_view, 7> kNames = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+  static constexpr std::array<std::string_view, 7> kNames = {"B",  "kB", "MB", "GB",
+                                                             "TB", "PB", "EB"};
   double value = static_cast<double>(bytes);
   std::size_t unit = 0;
   while (value >= 999.95 && unit + 1 < kNames.size()) {

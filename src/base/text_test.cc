@@ -52,7 +52,8 @@ TEST(FormatBytes, PowersOfThousand) {
 TEST(Numbers, WholeTextOnly) {
   EXPECT_EQ(ParseInt("-5"), -5);
   EXPECT_EQ(ParseUint("5"), 5u);
-  for (const char* bad : {"", "5 ", "x", "5.0", "99999999999999999999"}) EXPECT_FALSE(ParseInt(bad)) << bad;
+  for (const char* bad : {"", "5 ", "x", "5.0", "99999999999999999999"})
+    EXPECT_FALSE(ParseInt(bad)) << bad;
   EXPECT_FALSE(ParseUint("-5"));
 }
 

@@ -37,13 +37,16 @@ struct NamedObject {
   absl::Time created_at;
   std::unique_ptr<NewObject> object;
 };
-StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& options, std::uint64_t bytes_expected) {
+StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& options,
+                                   std::uint64_t bytes_expected) {
   // A second is taken whatever the compression: the order of names stays the order in which they were made.
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> present, store.List());
   std::set<std::string, std::less<>> taken;
   for (const ObjectInfo& object : present) taken.emplace(WithoutCompressionSuffix(object.name));
-  for (std::int64_t second = absl::ToUnixSeconds(options.now + absl::Milliseconds(500));; ++second) {
-    if (taken.contains(SnapshotFileName(options.base, options.node, second, Compression::kNone))) continue;
+  for (std::int64_t second = absl::ToUnixSeconds(options.now + absl::Milliseconds(500));;
+       ++second) {
+    if (taken.contains(SnapshotFileName(options.base, options.node, second, Compression::kNone)))
+      continue;
     std::string name = SnapshotFileName(options.base, options.node, second, options.compression);
     auto object = store.Create(name, bytes_expected);
     if (absl::IsAlreadyExists(object.status())) continue;
@@ -53,25 +56,28 @@ StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& opt
 }
 
 // What stands between the stream and the object; null for none.
-std::unique_ptr<Sink> MakeCompressor(const CaptureOptions& options, const NamedObject& target, std::uint64_t bytes_total) {
+std::unique_ptr<Sink> MakeCompressor(const CaptureOptions& options, const NamedObject& target,
+                                     std::uint64_t bytes_total) {
   switch (options.compression) {
     case Compression::kNone:
       return nullptr;
     case Compression::kZip:
-      return std::make_unique<ZipSink>(*target.object,
-                                       ZipSinkOptions{.entry_name = std::string(WithoutCompressionSuffix(target.name)),
-                                                      .modified_at = target.created_at,
-                                                      .uncompressed_size_max = bytes_total});
+      return std::make_unique<ZipSink>(
+          *target.object,
+          ZipSinkOptions{.entry_name = std::string(WithoutCompressionSuffix(target.name)),
+                         .modified_at = target.created_at,
+                         .uncompressed_size_max = bytes_total});
     case Compression::kZstd:
-      return std::make_unique<ZstdSink>(*target.object, ZstdSinkOptions{.content_size = bytes_total});
+      return std::make_unique<ZstdSink>(*target.object,
+                                        ZstdSinkOptions{.content_size = bytes_total});
   }
   return nullptr;
 }
 
 }  // namespace
 
-StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::MemberStatus& member, ObjectStore& store,
-                                           const CaptureOptions& options) {
+StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::MemberStatus& member,
+                                           ObjectStore& store, const CaptureOptions& options) {
   ASSIGN_OR_RETURN(const auto stream, client.Snapshot(options.stall_timeout, options.stop));
   const std::uint64_t total = stream->bytes_total();
   // How far it will compress is not known; a full disk ends the stream then.
@@ -82,7 +88,8 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
   Examiner examiner;
   Sink* const sinks[] = {&examiner, compressor ? compressor.get() : target.object.get()};
   PumpOptions pump{.stop = options.stop, .on_progress = {}};
-  if (options.on_progress) pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
+  if (options.on_progress)
+    pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
   RETURN_IF_ERROR(Pump(*stream, sinks, pump).status());
   RETURN_IF_ERROR(target.object->Commit());
 

@@ -21,7 +21,7 @@ namespace holdfast {
 struct CaptureOptions {
   std::string base;  // checked by CheckBaseName
   std::string node;
-  absl::Time now;    // for the name; rounded to the nearest second, and on to the next free one
+  absl::Time now;  // for the name; rounded to the nearest second, and on to the next free one
   Compression compression = Compression::kNone;
   std::string token_hash;
   absl::Duration stall_timeout = absl::Seconds(60);
@@ -33,12 +33,13 @@ struct CaptureOptions {
 struct CapturedSnapshot {
   std::string name;
   Manifest manifest;
-  Status manifest_status;  // not OK: the snapshot is there and good, its manifest could not be written
+  Status
+      manifest_status;  // not OK: the snapshot is there and good, its manifest could not be written
 };
 
 // `member` describes the member that `client` is connected to.
 // kDataLoss: the stream's digest is wrong, nothing was stored. kResourceExhausted: no space. Others as the client and store.
-StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::MemberStatus& member, ObjectStore& store,
-                                           const CaptureOptions& options);
+StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::MemberStatus& member,
+                                           ObjectStore& store, const CaptureOptions& options);
 
 }  // namespace holdfast

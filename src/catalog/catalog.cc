@@ -11,7 +11,8 @@ StatusOr<std::vector<CatalogEntry>> ListCatalog(ObjectStore& store) {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, store.List());
   std::vector<CatalogEntry> out;
   for (const ObjectInfo& object : objects) {
-    CatalogEntry entry{.name = object.name, .location = store.Location(object.name), .bytes = object.bytes};
+    CatalogEntry entry{
+        .name = object.name, .location = store.Location(object.name), .bytes = object.bytes};
     entry.created_at = CreationTimeInName(object.name).value_or(object.modified_at);
     if (const auto text = store.ReadMetadata(object.name); text.ok()) {
       auto manifest = Manifest::Decode(*text);

@@ -13,10 +13,10 @@ namespace holdfast {
 struct CatalogEntry {
   std::string name;
   std::string location;
-  std::uint64_t bytes = 0;   // as stored
-  absl::Time created_at;     // the manifest's, else the number in the name, else the file's time
+  std::uint64_t bytes = 0;  // as stored
+  absl::Time created_at;    // the manifest's, else the number in the name, else the file's time
   std::optional<Manifest> manifest;
-  std::string error;         // why there is no manifest although there are metadata
+  std::string error;  // why there is no manifest although there are metadata
 };
 
 // Oldest first, then by name. A manifest that cannot be read is told in `error` and does not hide the snapshot.

@@ -18,7 +18,12 @@ TEST(Catalog, OldestFirstWithManifestsAndBrokenOnesStillListed) {
     ASSERT_TRUE(object->Finish().ok() && object->Commit().ok());
   }
   ASSERT_TRUE(fs.SetModified(dir / "s/foreign.db", absl::FromUnixSeconds(150)).ok());
-  ASSERT_TRUE(store.WriteMetadata("c-n-100", Manifest{.base = "c", .node = "n", .created_at = absl::FromUnixSeconds(100)}.Encode()).ok());
+  ASSERT_TRUE(
+      store
+          .WriteMetadata(
+              "c-n-100",
+              Manifest{.base = "c", .node = "n", .created_at = absl::FromUnixSeconds(100)}.Encode())
+          .ok());
   ASSERT_TRUE(store.WriteMetadata("b-n-200", "broken").ok());
   const auto entries = ListCatalog(store).value();
   ASSERT_EQ(entries.size(), 4u);

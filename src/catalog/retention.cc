@@ -12,7 +12,8 @@ bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule) {
   return IsNamedFor(entry.name, rule.base, rule.node);
 }
 
-std::vector<std::string> SelectForRemoval(const std::vector<CatalogEntry>& entries, const RetentionRule& rule) {
+std::vector<std::string> SelectForRemoval(const std::vector<CatalogEntry>& entries,
+                                          const RetentionRule& rule) {
   if (rule.keep < 1) return {};
   std::vector<const CatalogEntry*> counted;
   for (const CatalogEntry& entry : entries) {

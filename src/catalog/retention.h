@@ -9,9 +9,9 @@
 namespace holdfast {
 
 struct RetentionRule {
-  std::string base;           // only snapshots of this base count
-  std::string node;           // this node
-  std::int64_t keep = 0;      // the newest so many stay; below 1: all stay
+  std::string base;       // only snapshots of this base count
+  std::string node;       // this node
+  std::int64_t keep = 0;  // the newest so many stay; below 1: all stay
 };
 
 // True if the rule counts this snapshot: by its manifest if we wrote it (whatever the node was called then, so that a
@@ -19,6 +19,7 @@ struct RetentionRule {
 bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule);
 
 // Names to remove, oldest first.
-std::vector<std::string> SelectForRemoval(const std::vector<CatalogEntry>& entries, const RetentionRule& rule);
+std::vector<std::string> SelectForRemoval(const std::vector<CatalogEntry>& entries,
+                                          const RetentionRule& rule);
 
 }  // namespace holdfast

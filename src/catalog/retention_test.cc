@@ -17,13 +17,15 @@ const RetentionRule kKeepTwo{.base = "etcd-snapshot", .node = "n1", .keep = 2};
 using Names = std::vector<std::string>;
 
 TEST(Retention, TheNewestStayTheOldestGo) {
-  EXPECT_EQ(SelectForRemoval({Foreign("etcd-snapshot-n1-4", 4), Foreign("etcd-snapshot-n1-1", 1), Foreign("etcd-snapshot-n1-3", 3),
-                              Foreign("etcd-snapshot-n1-2", 2)}, kKeepTwo),
+  EXPECT_EQ(SelectForRemoval({Foreign("etcd-snapshot-n1-4", 4), Foreign("etcd-snapshot-n1-1", 1),
+                              Foreign("etcd-snapshot-n1-3", 3), Foreign("etcd-snapshot-n1-2", 2)},
+                             kKeepTwo),
             (Names{"etcd-snapshot-n1-1", "etcd-snapshot-n1-2"}));
 }
 
 TEST(Retention, NothingGoesUpToTheLimitOrWithoutOne) {
-  const std::vector<CatalogEntry> two = {Foreign("etcd-snapshot-n1-1", 1), Foreign("etcd-snapshot-n1-2", 2)};
+  const std::vector<CatalogEntry> two = {Foreign("etcd-snapshot-n1-1", 1),
+                                         Foreign("etcd-snapshot-n1-2", 2)};
   EXPECT_TRUE(SelectForRemoval(two, kKeepTwo).empty());
   EXPECT_TRUE(SelectForRemoval(two, {.base = "etcd-snapshot", .node = "n1", .keep = 0}).empty());
   EXPECT_TRUE(SelectForRemoval(two, {.base = "etcd-snapshot", .node = "n1", .keep = -1}).empty());
@@ -31,30 +33,40 @@ TEST(Retention, NothingGoesUpToTheLimitOrWithoutOne) {
 }
 
 TEST(Retention, OtherBasesAndForeignFilesDoNotCount) {
-  const std::vector<CatalogEntry> all = {
-      Foreign("etcd-snapshot-n1-1", 1),       Foreign("etcd-snapshot-n1-2", 2),   Foreign("etcd-snapshot-n1-3", 3),
-      Foreign("etcd-snapshot-large-n1-1", 1), Foreign("etcd-snapshot-n2-1", 1),   Foreign("on-demand-n1-1", 1),
-      Foreign("etcd-snapshot-n1-x", 1),       Ours("a", "on-demand", "n1", 1),    Foreign("README", 0)};
+  const std::vector<CatalogEntry> all = {Foreign("etcd-snapshot-n1-1", 1),
+                                         Foreign("etcd-snapshot-n1-2", 2),
+                                         Foreign("etcd-snapshot-n1-3", 3),
+                                         Foreign("etcd-snapshot-large-n1-1", 1),
+                                         Foreign("etcd-snapshot-n2-1", 1),
+                                         Foreign("on-demand-n1-1", 1),
+                                         Foreign("etcd-snapshot-n1-x", 1),
+                                         Ours("a", "on-demand", "n1", 1),
+                                         Foreign("README", 0)};
   EXPECT_EQ(SelectForRemoval(all, kKeepTwo), (Names{"etcd-snapshot-n1-1"}));
 }
 
 TEST(Retention, OursCountUnderAnyFormerNodeName) {
-  EXPECT_EQ(SelectForRemoval({Ours("etcd-snapshot-old-1", "etcd-snapshot", "old", 1), Ours("etcd-snapshot-n1-2", "etcd-snapshot", "n1", 2),
-                              Ours("etcd-snapshot-n1-3.zip", "etcd-snapshot", "n1", 3)}, kKeepTwo),
+  EXPECT_EQ(SelectForRemoval({Ours("etcd-snapshot-old-1", "etcd-snapshot", "old", 1),
+                              Ours("etcd-snapshot-n1-2", "etcd-snapshot", "n1", 2),
+                              Ours("etcd-snapshot-n1-3.zip", "etcd-snapshot", "n1", 3)},
+                             kKeepTwo),
             (Names{"etcd-snapshot-old-1"}));
 }
 
 TEST(Retention, IsIdempotentAndNeverTakesTheNewest) {
   for (int keep = 1; keep < 6; ++keep) {
     std::vector<CatalogEntry> all;
-    for (int i = 0; i < 5; ++i) all.push_back(Foreign("etcd-snapshot-n1-" + std::to_string(i), i * 7 % 5));
+    for (int i = 0; i < 5; ++i)
+      all.push_back(Foreign("etcd-snapshot-n1-" + std::to_string(i), i * 7 % 5));
     const RetentionRule rule{.base = "etcd-snapshot", .node = "n1", .keep = keep};
     for (const std::string& name : SelectForRemoval(all, rule)) {
       std::erase_if(all, [&](const CatalogEntry& e) { return e.name == name; });
     }
     EXPECT_EQ(all.size(), static_cast<std::size_t>(std::min(keep, 5)));
     EXPECT_TRUE(SelectForRemoval(all, rule).empty());
-    EXPECT_TRUE(std::any_of(all.begin(), all.end(), [](const auto& e) { return e.created_at == absl::FromUnixSeconds(4); }));
+    EXPECT_TRUE(std::any_of(all.begin(), all.end(), [](const auto& e) {
+      return e.created_at == absl::FromUnixSeconds(4);
+    }));
   }
 }
 

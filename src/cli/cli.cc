@@ -46,7 +46,8 @@ Status RunCommand(const CommandContext& context) {
   return InternalError("no such command");
 }
 
-Status Run(const std::vector<std::string>& arguments, const Distribution& distribution, std::stop_token stop) {
+Status Run(const std::vector<std::string>& arguments, const Distribution& distribution,
+           std::stop_token stop) {
   const bool terminal = StderrIsTerminal();
   RETURN_IF_ERROR(StartLog({.terminal = terminal}));
   if (arguments.size() == 1 && arguments[0] == "man-page") {
@@ -58,11 +59,13 @@ Status Run(const std::vector<std::string>& arguments, const Distribution& distri
     std::fputs(HelpText(line.words, distribution).c_str(), stdout);
     return OkStatus();
   }
-  ASSIGN_OR_RETURN(const Settings settings,
-                   LoadSettings(line, {.fs = PosixFileSystem(),
-                                       .distribution = distribution,
-                                       .environment = [](const std::string& name) { return Environment(name.c_str()); },
-                                       .warn = [](const std::string& text) { LogWarn("{}", text); }}));
+  ASSIGN_OR_RETURN(
+      const Settings settings,
+      LoadSettings(
+          line, {.fs = PosixFileSystem(),
+                 .distribution = distribution,
+                 .environment = [](const std::string& name) { return Environment(name.c_str()); },
+                 .warn = [](const std::string& text) { LogWarn("{}", text); }}));
   RETURN_IF_ERROR(StartLogFor(settings, terminal));
   return RunCommand({.distribution = distribution,
                      .settings = settings,
@@ -88,7 +91,8 @@ int Main(int argc, char** argv) {
   KeepHeapSmall();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps.
-  HideArguments(argc, argv, {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});
+  HideArguments(argc, argv,
+                {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});
   const SignalStop signals;
   Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
   if (status.ok()) status = FlushOutput();

@@ -19,7 +19,8 @@ namespace {
 
 StatusOr<std::string> OnePositional(const CommandContext& context, std::string_view what) {
   if (context.positionals.size() != 1) {
-    return InvalidArgumentError("expected one argument, {}; found {}", what, context.positionals.size());
+    return InvalidArgumentError("expected one argument, {}; found {}", what,
+                                context.positionals.size());
   }
   return AbsolutePath(context.positionals[0], context.host.working_directory);
 }
@@ -50,29 +51,38 @@ std::string StatusJson(const VerifiedSnapshot& v) {
 Status RunStatusCommand(const CommandContext& context) {
   ASSIGN_OR_RETURN(const std::string path, OnePositional(context, "the snapshot file"));
   const std::string output = context.settings.Text("output");
-  if (output != "table" && output != "json" && output != "yaml") return InvalidArgumentError("invalid output format: {}", output);
+  if (output != "table" && output != "json" && output != "yaml")
+    return InvalidArgumentError("invalid output format: {}", output);
   auto& fs = PosixFileSystem();
   ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path), "snapshot");
-  if (info.kind != FileKind::kFile) return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
+  if (info.kind != FileKind::kFile)
+    return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
   ProgressBar bar(SystemClock(), "Verifying", context.terminal);
-  ASSIGN_OR_RETURN(const VerifiedSnapshot v,
-                   VerifySnapshot(fs, path, {.scratch_directory = Environment("TMPDIR").value_or("/tmp"),
-                                             .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); },
-                                             .stop = context.stop}));
+  ASSIGN_OR_RETURN(
+      const VerifiedSnapshot v,
+      VerifySnapshot(
+          fs, path,
+          {.scratch_directory = Environment("TMPDIR").value_or("/tmp"),
+           .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); },
+           .stop = context.stop}));
   if (output == "json") {
     std::fputs(StatusJson(v).c_str(), stdout);
   } else if (output == "yaml") {
     std::fputs(JsonToYaml(StatusJson(v)).c_str(), stdout);
   } else {
     const std::string version = v.found.storage_version.empty() ? "-" : v.found.storage_version;
-    std::fputs(FormatTable({{"HASH", "REVISION", "TOTAL KEYS", "LIVE KEYS", "TOTAL SIZE", "VERSION", "DIGEST"},
-                            {fmt::format("{:08x}", v.found.status_hash), fmt::format("{}", v.found.revision),
-                             fmt::format("{}", v.found.total_entries), fmt::format("{}", v.found.live_keys),
-                             FormatBytes(v.found.bytes), version, v.has_digest ? "verified" : "none"}})
-                   .c_str(),
-               stdout);
+    std::fputs(
+        FormatTable(
+            {{"HASH", "REVISION", "TOTAL KEYS", "LIVE KEYS", "TOTAL SIZE", "VERSION", "DIGEST"},
+             {fmt::format("{:08x}", v.found.status_hash), fmt::format("{}", v.found.revision),
+              fmt::format("{}", v.found.total_entries), fmt::format("{}", v.found.live_keys),
+              FormatBytes(v.found.bytes), version, v.has_digest ? "verified" : "none"}})
+            .c_str(),
+        stdout);
   }
-  if (!v.has_digest) LogWarn("{} has no digest: its structure is right, but a changed value cannot be noticed", path);
+  if (!v.has_digest)
+    LogWarn("{} has no digest: its structure is right, but a changed value cannot be noticed",
+            path);
   return OkStatus();
 }
 
@@ -80,9 +90,11 @@ Status RunRestoreCommand(const CommandContext& context) {
   const Settings& s = context.settings;
   RestoreRequest request;
   ASSIGN_OR_RETURN(request.snapshot, OnePositional(context, "the snapshot file"));
-  if (s.Text("data-dir").empty()) return InvalidArgumentError("--data-dir is required: the etcd data directory to make");
+  if (s.Text("data-dir").empty())
+    return InvalidArgumentError("--data-dir is required: the etcd data directory to make");
   request.data_dir = AbsolutePath(s.Text("data-dir"), context.host.working_directory);
-  if (!s.Text("wal-dir").empty()) request.wal_dir = AbsolutePath(s.Text("wal-dir"), context.host.working_directory);
+  if (!s.Text("wal-dir").empty())
+    request.wal_dir = AbsolutePath(s.Text("wal-dir"), context.host.working_directory);
   request.name = s.Text("name");
   request.initial_cluster = s.Text("initial-cluster");
   request.initial_cluster_token = s.Text("initial-cluster-token");
@@ -100,8 +112,10 @@ Status RunRestoreCommand(const CommandContext& context) {
   LogInfo("Restored {} to {}: revision {}{}", request.snapshot, request.data_dir, found.revision,
           bump > 0 ? fmt::format(" + {}", bump) : "");
   if (!found.bootstrap.empty()) {
-    LogInfo("The snapshot holds bootstrap data of a server (token hash {}); that server is restored with server --cluster-reset",
-            BaseName(found.bootstrap.begin()->first));
+    LogInfo(
+        "The snapshot holds bootstrap data of a server (token hash {}); that server is restored "
+        "with server --cluster-reset",
+        BaseName(found.bootstrap.begin()->first));
   }
   return OkStatus();
 }

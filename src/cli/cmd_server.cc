@@ -12,12 +12,14 @@ namespace holdfast {
 
 Status ExpectNoPositionals(const CommandContext& context) {
   if (context.positionals.empty()) return OkStatus();
-  return InvalidArgumentError("this command does not take any arguments, found \"{}\"", context.positionals[0]);
+  return InvalidArgumentError("this command does not take any arguments, found \"{}\"",
+                              context.positionals[0]);
 }
 
 Status RunServerCommand(const CommandContext& context) {
   RETURN_IF_ERROR(ExpectNoPositionals(context));
-  ASSIGN_OR_RETURN(const ServerOptions options, MakeServerOptions(context.settings, context.distribution, context.host));
+  ASSIGN_OR_RETURN(const ServerOptions options,
+                   MakeServerOptions(context.settings, context.distribution, context.host));
   ProgressBar bar(SystemClock(), "Restoring", context.terminal);
   return RunServer(options, {.fs = PosixFileSystem(),
                              .clock = SystemClock(),
@@ -25,7 +27,9 @@ Status RunServerCommand(const CommandContext& context) {
                              .distribution = context.distribution,
                              .working_directory = context.host.working_directory,
                              .stop = context.stop,
-                             .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); }});
+                             .on_progress = [&](std::uint64_t done, std::uint64_t total) {
+                               bar.Update(done, total);
+                             }});
 }
 
 Status RunVersionCommand(const CommandContext& context) {
@@ -36,7 +40,10 @@ Status RunVersionCommand(const CommandContext& context) {
     const auto version = etcd::ProgramVersion(*binary);
     etcd = version.ok() ? fmt::format("{} ({})", *version, *binary) : MessageOf(version.status());
   }
-  std::fputs(fmt::format("{} version {}\netcd version {}\n", context.distribution.name, HOLDFAST_VERSION, etcd).c_str(), stdout);
+  std::fputs(fmt::format("{} version {}\netcd version {}\n", context.distribution.name,
+                         HOLDFAST_VERSION, etcd)
+                 .c_str(),
+             stdout);
   return OkStatus();
 }
 

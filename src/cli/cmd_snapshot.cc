@@ -22,7 +22,9 @@ constexpr std::uint64_t kTokenBytesMax = 64 * kKiB;
 class SnapshotCommand {
  public:
   explicit SnapshotCommand(const CommandContext& context)
-      : context_(context), settings_(context.settings), fs_(PosixFileSystem()),
+      : context_(context),
+        settings_(context.settings),
+        fs_(PosixFileSystem()),
         layout_(DataDirFrom(settings_, context.distribution, context.host)) {}
 
   Status Run() {
@@ -31,7 +33,9 @@ class SnapshotCommand {
     auto answer = AskServer();
     if (NobodyThere(answer.status())) {
       if (settings_.command() == kSnapshotSave) {
-        return WithHint(answer.status(), "The server must be running to take a snapshot. With systemd: systemctl start holdfast-server.");
+        return WithHint(answer.status(),
+                        "The server must be running to take a snapshot. With systemd: systemctl "
+                        "start holdfast-server.");
       }
       return RunLocally();
     }
@@ -45,20 +49,26 @@ class SnapshotCommand {
  private:
   Status CheckWords() {
     if (settings_.command() == kSnapshotDelete) {
-      if (context_.positionals.empty()) return InvalidArgumentError("no snapshots given for removal");
+      if (context_.positionals.empty())
+        return InvalidArgumentError("no snapshots given for removal");
       return OkStatus();
     }
     RETURN_IF_ERROR(ExpectNoPositionals(context_));
-    if (settings_.Text("name").empty()) return settings_.Invalid("name", "snapshot name must not be empty");
-    const std::string output = settings_.command() == kSnapshotList ? settings_.Text("output") : "table";
-    if (output != "table" && output != "json" && output != "yaml") return InvalidArgumentError("invalid output format: {}", output);
+    if (settings_.Text("name").empty())
+      return settings_.Invalid("name", "snapshot name must not be empty");
+    const std::string output =
+        settings_.command() == kSnapshotList ? settings_.Text("output") : "table";
+    if (output != "table" && output != "json" && output != "yaml")
+      return InvalidArgumentError("invalid output format: {}", output);
     return OkStatus();
   }
 
   // --- with the server ---
 
   // The connection was refused, by the server on this host: so it is down, not somewhere else.
-  bool NobodyThere(const Status& status) const { return absl::IsUnavailable(status) && !settings_.IsSet("etcd-server") && !connected_; }
+  bool NobodyThere(const Status& status) const {
+    return absl::IsUnavailable(status) && !settings_.IsSet("etcd-server") && !connected_;
+  }
 
   std::string Url() const {
     if (settings_.IsSet("etcd-server")) {
@@ -67,20 +77,26 @@ class SnapshotCommand {
       return url;
     }
     const std::string port = settings_.Text("supervisor-port");
-    return fmt::format("https://127.0.0.1:{}", port.empty() ? fmt::format("{}", context_.distribution.supervisor_port) : port);
+    return fmt::format(
+        "https://127.0.0.1:{}",
+        port.empty() ? fmt::format("{}", context_.distribution.supervisor_port) : port);
   }
 
   StatusOr<Secret> Token() {
     if (settings_.IsSet("etcd-token")) return settings_.SecretText("etcd-token");
     auto text = ReadFile(fs_, layout_.token(), kTokenBytesMax);
-    if (!text.ok()) return WithHint(Annotate(text.status(), "server token"), "Give it with --etcd-token, or the data directory with --data-dir.");
+    if (!text.ok())
+      return WithHint(Annotate(text.status(), "server token"),
+                      "Give it with --etcd-token, or the data directory with --data-dir.");
     return Secret(std::string(Trim(*text)));
   }
 
   StatusOr<std::string> AskServer() {
     const auto http = MakeHttpClient();
     // Whether somebody is there is asked first: without a server there may be no token either.
-    ASSIGN_OR_RETURN(const HttpResponse ping, http->Do({.url = Url() + "/ping", .skip_verify = true, .stall_timeout = absl::Seconds(10)}));
+    ASSIGN_OR_RETURN(const HttpResponse ping, http->Do({.url = Url() + "/ping",
+                                                        .skip_verify = true,
+                                                        .stall_timeout = absl::Seconds(10)}));
     connected_ = true;
     if (ping.code != 200) return DecodeError(ping.code, ping.body);
     ASSIGN_OR_RETURN(const Secret token, Token());
@@ -105,8 +121,11 @@ class SnapshotCommand {
       default:
         request.operation = "list";
     }
-    request.names = settings_.command() == kSnapshotDelete ? context_.positionals : std::vector<std::string>{settings_.Text("name")};
-    if (settings_.IsSet("dir")) request.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
+    request.names = settings_.command() == kSnapshotDelete
+                        ? context_.positionals
+                        : std::vector<std::string>{settings_.Text("name")};
+    if (settings_.IsSet("dir"))
+      request.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
     if (settings_.IsSet("snapshot-compress")) {
       ASSIGN_OR_RETURN(request.compress, settings_.Bool("snapshot-compress"));
     }
@@ -122,7 +141,10 @@ class SnapshotCommand {
   // --- without ---
 
   Status RunLocally() {
-    SnapshotPlace place{.fs = fs_, .directory = layout_.snapshots(), .make_if_missing = true, .node = NodeNameFrom(settings_, context_.host)};
+    SnapshotPlace place{.fs = fs_,
+                        .directory = layout_.snapshots(),
+                        .make_if_missing = true,
+                        .node = NodeNameFrom(settings_, context_.host)};
     if (settings_.IsSet("dir")) {
       place.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
       place.make_if_missing = false;
@@ -137,16 +159,20 @@ class SnapshotCommand {
     ASSIGN_OR_RETURN(const bool has_server_dir, Exists(fs_, layout_.server()));
     if (has_server_dir) {
       ASSIGN_OR_RETURN(lock, fs_.OpenOrCreate(layout_.lock(), 0600));
-      RETURN_IF_ERROR(lock->TryLock(), "a server runs on {} but does not answer", layout_.data_dir());
+      RETURN_IF_ERROR(lock->TryLock(), "a server runs on {} but does not answer",
+                      layout_.data_dir());
     }
     if (settings_.command() == kSnapshotPrune) {
-      const std::int64_t keep = settings_.IsSet("snapshot-retention") ? settings_.Integer("snapshot-retention").value_or(0) : 5;
+      const std::int64_t keep = settings_.IsSet("snapshot-retention")
+                                    ? settings_.Integer("snapshot-retention").value_or(0)
+                                    : 5;
       const PruneReport report = PruneSnapshots(place, settings_.Text("name"), keep);
       Report({.created = {}, .deleted = report.deleted});
       return report.status;
     }
     const DeleteReport report = DeleteSnapshots(place, context_.positionals);
-    if (report.status.ok() || !report.deleted.empty()) Report({.created = {}, .deleted = report.deleted});
+    if (report.status.ok() || !report.deleted.empty())
+      Report({.created = {}, .deleted = report.deleted});
     return report.status;
   }
 
@@ -157,7 +183,8 @@ class SnapshotCommand {
     for (const std::string& name : result.deleted) LogInfo("Snapshot {} deleted.", name);
     if (settings_.command() != kSnapshotDelete) return;
     for (const std::string& name : context_.positionals) {
-      const bool deleted = std::find(result.deleted.begin(), result.deleted.end(), name) != result.deleted.end();
+      const bool deleted =
+          std::find(result.deleted.begin(), result.deleted.end(), name) != result.deleted.end();
       if (!deleted) LogWarn("Snapshot {} not found.", name);
     }
   }
@@ -174,7 +201,8 @@ class SnapshotCommand {
     } else {
       std::vector<std::vector<std::string>> rows = {{"Name", "Location", "Size", "Created"}};
       for (const SnapshotRecord& r : records) {
-        rows.push_back({r.name, r.location, fmt::format("{}", r.bytes), FormatRfc3339(r.created_at, context_.host.zone)});
+        rows.push_back({r.name, r.location, fmt::format("{}", r.bytes),
+                        FormatRfc3339(r.created_at, context_.host.zone)});
       }
       std::fputs(FormatTable(rows).c_str(), stdout);
     }

@@ -8,9 +8,10 @@ namespace holdfast {
 enum ExitCode {
   kExitDone = 0,
   kExitFailed = 1,
-  kExitUsage = 2,        // wrong words: flags, configuration, names
-  kExitDamaged = 3,      // a snapshot or database is damaged
-  kExitWrongToken = 4,   // the token or its certificate authority is not the right one, or permission is missing
+  kExitUsage = 2,    // wrong words: flags, configuration, names
+  kExitDamaged = 3,  // a snapshot or database is damaged
+  kExitWrongToken =
+      4,  // the token or its certificate authority is not the right one, or permission is missing
   kExitUnreachable = 5,  // the server or etcd cannot be reached, or did not answer in time
   kExitBusy = 6,         // somebody else is doing it now
 };

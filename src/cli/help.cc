@@ -22,35 +22,73 @@ struct CommandHelp {
 
 const std::vector<CommandHelp>& Commands() {
   static const std::vector<CommandHelp> commands = {
-      {"server", kServer, "server [flags]", "Run etcd with snapshots on a schedule; reset or restore it",
-       "Starts and watches an etcd of its own, takes snapshots of it by schedule and on demand, and keeps the newest. With "
-       "--cluster-reset it makes this node the only member of the cluster, with its present data or those of a snapshot, and ends.",
-       {"server", "server --etcd-snapshot-schedule-cron='0 */4 * * *' --etcd-snapshot-retention=12 --etcd-snapshot-compress",
+      {"server",
+       kServer,
+       "server [flags]",
+       "Run etcd with snapshots on a schedule; reset or restore it",
+       "Starts and watches an etcd of its own, takes snapshots of it by schedule and on demand, "
+       "and keeps the newest. With "
+       "--cluster-reset it makes this node the only member of the cluster, with its present data "
+       "or those of a snapshot, and ends.",
+       {"server",
+        "server --etcd-snapshot-schedule-cron='0 */4 * * *' --etcd-snapshot-retention=12 "
+        "--etcd-snapshot-compress",
         "server --cluster-reset",
-        "server --cluster-reset --cluster-reset-restore-path=/var/lib/holdfast/server/db/snapshots/on-demand-n1-1753178523",
-        "server --cluster-reset --cluster-reset-restore-path=./on-demand-n1-1753178523.zip --token-file=./old-token"}},
-      {"etcd-snapshot save", kSnapshotSave, "etcd-snapshot save [flags]", "Take a snapshot now",
-       "Asks the running server to take a snapshot, shows its progress, and ends when the snapshot is durable and verified.",
-       {"etcd-snapshot save", "etcd-snapshot save --name pre-upgrade --etcd-snapshot-compression=zstd"}},
-      {"etcd-snapshot ls", kSnapshotList, "etcd-snapshot ls [flags]", "List snapshots (also: list, l)",
+        "server --cluster-reset "
+        "--cluster-reset-restore-path=/var/lib/holdfast/server/db/snapshots/"
+        "on-demand-n1-1753178523",
+        "server --cluster-reset --cluster-reset-restore-path=./on-demand-n1-1753178523.zip "
+        "--token-file=./old-token"}},
+      {"etcd-snapshot save",
+       kSnapshotSave,
+       "etcd-snapshot save [flags]",
+       "Take a snapshot now",
+       "Asks the running server to take a snapshot, shows its progress, and ends when the snapshot "
+       "is durable and verified.",
+       {"etcd-snapshot save",
+        "etcd-snapshot save --name pre-upgrade --etcd-snapshot-compression=zstd"}},
+      {"etcd-snapshot ls",
+       kSnapshotList,
+       "etcd-snapshot ls [flags]",
+       "List snapshots (also: list, l)",
        "Lists the snapshots the server has; while it is down, those in the local directory.",
        {"etcd-snapshot ls", "etcd-snapshot ls -o json"}},
-      {"etcd-snapshot prune", kSnapshotPrune, "etcd-snapshot prune [flags]", "Delete all but the newest snapshots of a name",
-       "Deletes the oldest snapshots of one base name until as many are left as --snapshot-retention says. The default name is that of "
+      {"etcd-snapshot prune",
+       kSnapshotPrune,
+       "etcd-snapshot prune [flags]",
+       "Delete all but the newest snapshots of a name",
+       "Deletes the oldest snapshots of one base name until as many are left as "
+       "--snapshot-retention says. The default name is that of "
        "on-demand snapshots; scheduled ones are pruned with --name etcd-snapshot.",
-       {"etcd-snapshot prune --snapshot-retention 3", "etcd-snapshot prune --name etcd-snapshot --snapshot-retention 10"}},
-      {"etcd-snapshot delete", kSnapshotDelete, "etcd-snapshot delete NAME... [flags]", "Delete snapshots by name",
-       "Deletes snapshots by their names as ls shows them.", {"etcd-snapshot delete on-demand-n1-1753178523.zip"}},
-      {"etcd-snapshot status", kSnapshotStatus, "etcd-snapshot status FILE [flags]", "Verify a snapshot file and tell what is in it",
-       "Recomputes the digest, walks the whole structure, and prints hash, revision, keys and size. Needs no server. Fails on a "
+       {"etcd-snapshot prune --snapshot-retention 3",
+        "etcd-snapshot prune --name etcd-snapshot --snapshot-retention 10"}},
+      {"etcd-snapshot delete",
+       kSnapshotDelete,
+       "etcd-snapshot delete NAME... [flags]",
+       "Delete snapshots by name",
+       "Deletes snapshots by their names as ls shows them.",
+       {"etcd-snapshot delete on-demand-n1-1753178523.zip"}},
+      {"etcd-snapshot status",
+       kSnapshotStatus,
+       "etcd-snapshot status FILE [flags]",
+       "Verify a snapshot file and tell what is in it",
+       "Recomputes the digest, walks the whole structure, and prints hash, revision, keys and "
+       "size. Needs no server. Fails on a "
        "single flipped bit.",
-       {"etcd-snapshot status ./on-demand-n1-1753178523", "etcd-snapshot status backup.db.zst -o json"}},
-      {"restore", kRestore, "restore SNAPSHOT --data-dir DIR [flags]", "Turn a snapshot into a data directory for any etcd",
-       "Does what `etcdutl snapshot restore` does, with the same options, and verifies the snapshot first. For kubeadm and bare etcd "
-       "clusters: run it on each member with that member's name and URL, then start etcd. A server of this program is restored with "
+       {"etcd-snapshot status ./on-demand-n1-1753178523",
+        "etcd-snapshot status backup.db.zst -o json"}},
+      {"restore",
+       kRestore,
+       "restore SNAPSHOT --data-dir DIR [flags]",
+       "Turn a snapshot into a data directory for any etcd",
+       "Does what `etcdutl snapshot restore` does, with the same options, and verifies the "
+       "snapshot first. For kubeadm and bare etcd "
+       "clusters: run it on each member with that member's name and URL, then start etcd. A server "
+       "of this program is restored with "
        "server --cluster-reset instead.",
        {"restore backup.db --data-dir /var/lib/etcd",
-        "restore backup.db --data-dir /var/lib/etcd --name n1 --initial-cluster n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380 "
+        "restore backup.db --data-dir /var/lib/etcd --name n1 --initial-cluster "
+        "n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380 "
         "--initial-advertise-peer-urls https://10.0.0.1:2380",
         "restore backup.db --data-dir /var/lib/etcd --bump-revision 1000000000 --mark-compacted"}},
       {"version", kVersion, "version", "Show the versions of this program and of etcd", "", {}},
@@ -88,9 +126,11 @@ std::string FlagHead(const Flag& flag) {
 
 std::string FlagNotes(const Flag& flag, const Distribution& distribution) {
   std::string out;
-  if (!flag.default_text.empty() && flag.default_text != "false" && flag.default_text != "0") out += fmt::format(" (default: {})", flag.default_text);
+  if (!flag.default_text.empty() && flag.default_text != "false" && flag.default_text != "0")
+    out += fmt::format(" (default: {})", flag.default_text);
   if (flag.type == FlagType::kList) out += " (may be repeated)";
-  if (const std::string env = flag.EnvironmentName(distribution.env_prefix); !env.empty()) out += fmt::format(" [${}]", env);
+  if (const std::string env = flag.EnvironmentName(distribution.env_prefix); !env.empty())
+    out += fmt::format(" [${}]", env);
   return out;
 }
 
@@ -123,42 +163,57 @@ std::string Wrap(std::string_view text, std::size_t width, std::size_t indent) {
 constexpr std::size_t kColumns = 100, kFlagIndent = 6;
 
 constexpr std::string_view kAbout =
-    "holdfast runs an etcd, takes snapshots of it by schedule and on demand, proves each one when it is taken, and restores the "
-    "cluster from one of them: everything is verified before anything is moved. Snapshots are plain etcd snapshots; the layout of the "
-    "data directory, flags and configuration are those of RKE2 and K3s, under whose names (as a link to the program) it takes their paths too.";
+    "holdfast runs an etcd, takes snapshots of it by schedule and on demand, proves each one when "
+    "it is taken, and restores the "
+    "cluster from one of them: everything is verified before anything is moved. Snapshots are "
+    "plain etcd snapshots; the layout of the "
+    "data directory, flags and configuration are those of RKE2 and K3s, under whose names (as a "
+    "link to the program) it takes their paths too.";
 constexpr std::string_view kFlagRules =
-    "A flag may be written -name or --name, its value behind = or in the next word; a flag that is on or off takes a value only with =. "
-    "The command line wins over the configuration file, which wins over the environment (the variables in brackets).";
+    "A flag may be written -name or --name, its value behind = or in the next word; a flag that is "
+    "on or off takes a value only with =. "
+    "The command line wins over the configuration file, which wins over the environment (the "
+    "variables in brackets).";
 
 std::string CommandText(const CommandHelp& help, const Distribution& distribution) {
-  std::string out = fmt::format("{}\n\nUsage: {} {}\n", help.summary, distribution.name, help.usage);
+  std::string out =
+      fmt::format("{}\n\nUsage: {} {}\n", help.summary, distribution.name, help.usage);
   if (!help.text.empty()) out += fmt::format("\n{}\n", Wrap(help.text, kColumns, 0));
   if (!help.examples.empty()) {
     out += "\nExamples:\n";
-    for (std::string_view example : help.examples) out += fmt::format("  {} {}\n", distribution.name, example);
+    for (std::string_view example : help.examples)
+      out += fmt::format("  {} {}\n", distribution.name, example);
   }
   const auto flags = VisibleFlags(help.command);
   if (!flags.empty()) out += "\nFlags:\n";
   for (const Flag* flag : flags) {
     const std::string text = std::string(flag->help) + FlagNotes(*flag, distribution);
-    out += fmt::format("  {}\n{}{}\n", FlagHead(*flag), std::string(kFlagIndent, ' '), Wrap(text, kColumns - kFlagIndent, kFlagIndent));
+    out += fmt::format("  {}\n{}{}\n", FlagHead(*flag), std::string(kFlagIndent, ' '),
+                       Wrap(text, kColumns - kFlagIndent, kFlagIndent));
   }
   return out;
 }
 
 std::string OverviewText(std::string_view group, const Distribution& distribution) {
-  std::string out = group.empty() ? fmt::format("Backup and disaster recovery for etcd-based clusters\n\nUsage: {} COMMAND [flags]\n\nCommands:\n",
-                                                distribution.name)
-                                  : fmt::format("Snapshots of the server's etcd\n\nUsage: {} {} COMMAND [flags]\n\nCommands:\n",
-                                                distribution.name, group);
+  std::string out =
+      group.empty()
+          ? fmt::format(
+                "Backup and disaster recovery for etcd-based clusters\n\nUsage: {} COMMAND "
+                "[flags]\n\nCommands:\n",
+                distribution.name)
+          : fmt::format(
+                "Snapshots of the server's etcd\n\nUsage: {} {} COMMAND [flags]\n\nCommands:\n",
+                distribution.name, group);
   for (const CommandHelp& help : Commands()) {
     if (!group.empty() && !help.words.starts_with(fmt::format("{} ", group))) continue;
     out += fmt::format("  {:24} {}\n", help.words, help.summary);
   }
-  out += fmt::format("\nConfiguration: {0}, {0}.d/*.yaml; every flag is a key there.\n", distribution.config_file);
+  out += fmt::format("\nConfiguration: {0}, {0}.d/*.yaml; every flag is a key there.\n",
+                     distribution.config_file);
   out += "\nExit codes:\n";
   for (const ExitHelp& exit : ExitHelps()) out += fmt::format("  {} {}\n", exit.code, exit.meaning);
-  return out + fmt::format("\nMore about a command: {} help {}\n", distribution.name, group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
+  return out + fmt::format("\nMore about a command: {} help {}\n", distribution.name,
+                           group.empty() ? "COMMAND" : fmt::format("{} COMMAND", group));
 }
 
 std::string Roff(std::string_view text) {
@@ -187,26 +242,35 @@ std::string HelpText(const std::vector<std::string>& words, const Distribution& 
 }
 
 std::string ManualPage(const Distribution& distribution) {
-  std::string out = ".TH HOLDFAST 8 \"\" \"holdfast " HOLDFAST_VERSION "\" \"System administration\"\n"
-                    ".SH NAME\nholdfast \\- backup and disaster recovery for etcd\\-based clusters\n.SH SYNOPSIS\n";
-  for (const CommandHelp& help : Commands()) out += fmt::format(".B {} {}\n.br\n", distribution.name, Roff(help.usage));
+  std::string out = ".TH HOLDFAST 8 \"\" \"holdfast " HOLDFAST_VERSION
+                    "\" \"System administration\"\n"
+                    ".SH NAME\nholdfast \\- backup and disaster recovery for etcd\\-based "
+                    "clusters\n.SH SYNOPSIS\n";
+  for (const CommandHelp& help : Commands())
+    out += fmt::format(".B {} {}\n.br\n", distribution.name, Roff(help.usage));
   out += fmt::format(".SH DESCRIPTION\n{}\n.PP\n{}\n", Roff(kAbout), Roff(kFlagRules));
   out += ".SH COMMANDS\n";
   for (const CommandHelp& help : Commands()) {
     out += fmt::format(".SS {}\n{}.\n", Roff(help.words), Roff(help.summary));
     if (!help.text.empty()) out += fmt::format(".PP\n{}\n", Roff(help.text));
     for (const Flag* flag : VisibleFlags(help.command)) {
-      out += fmt::format(".TP\n.B {}\n{}{}\n", Roff(Trim(FlagHead(*flag))), Roff(flag->help), Roff(FlagNotes(*flag, distribution)));
+      out += fmt::format(".TP\n.B {}\n{}{}\n", Roff(Trim(FlagHead(*flag))), Roff(flag->help),
+                         Roff(FlagNotes(*flag, distribution)));
     }
     if (!help.examples.empty()) out += ".PP\nExamples:\n.nf\n";
-    for (std::string_view example : help.examples) out += fmt::format("    {} {}\n", distribution.name, Roff(example));
+    for (std::string_view example : help.examples)
+      out += fmt::format("    {} {}\n", distribution.name, Roff(example));
     if (!help.examples.empty()) out += ".fi\n";
   }
-  out += fmt::format(".SH FILES\n.TP\n.B {0}, {0}.d/*.yaml\nConfiguration: every flag of a command is a key.\n.TP\n.B {1}/server/db/snapshots\n"
-                     "Snapshots.\n.TP\n.B {1}/server/token\nThe server token: keep a copy elsewhere, snapshots cannot be restored without it.\n",
-                     Roff(distribution.config_file), Roff(distribution.data_dir));
+  out += fmt::format(
+      ".SH FILES\n.TP\n.B {0}, {0}.d/*.yaml\nConfiguration: every flag of a command is a "
+      "key.\n.TP\n.B {1}/server/db/snapshots\n"
+      "Snapshots.\n.TP\n.B {1}/server/token\nThe server token: keep a copy elsewhere, snapshots "
+      "cannot be restored without it.\n",
+      Roff(distribution.config_file), Roff(distribution.data_dir));
   out += ".SH EXIT STATUS\n";
-  for (const ExitHelp& exit : ExitHelps()) out += fmt::format(".TP\n.B {}\n{}\n", exit.code, Roff(exit.meaning));
+  for (const ExitHelp& exit : ExitHelps())
+    out += fmt::format(".TP\n.B {}\n{}\n", exit.code, Roff(exit.meaning));
   out += ".SH SEE ALSO\n.BR etcd (1),\n.BR etcdctl (1),\n.BR systemctl (1)\n";
   return out;
 }

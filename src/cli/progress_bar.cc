@@ -15,11 +15,13 @@ constexpr absl::Duration kRedraw = absl::Milliseconds(100), kPlainLine = absl::S
 constexpr int kBarCells = 24;
 }  // namespace
 
-std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Duration elapsed, int columns) {
+std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Duration elapsed,
+                           int columns) {
   const std::int64_t seconds = absl::ToInt64Seconds(elapsed);
   const double rate = static_cast<double>(done) / std::max(absl::ToDoubleSeconds(elapsed), 0.001);
-  const std::string numbers = fmt::format("{}{}  {}/s  {:02}:{:02}", FormatBytes(done), total > 0 ? " of " + FormatBytes(total) : "",
-                                          FormatBytes(static_cast<std::uint64_t>(rate)), seconds / 60, seconds % 60);
+  const std::string numbers = fmt::format(
+      "{}{}  {}/s  {:02}:{:02}", FormatBytes(done), total > 0 ? " of " + FormatBytes(total) : "",
+      FormatBytes(static_cast<std::uint64_t>(rate)), seconds / 60, seconds % 60);
   std::string out = numbers;
   if (total > 0) {
     const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
@@ -27,14 +29,19 @@ std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Durati
     std::string bar(static_cast<std::size_t>(kBarCells), ' ');
     std::fill_n(bar.begin(), filled, '=');
     if (filled < kBarCells) bar[static_cast<std::size_t>(filled)] = '>';
-    const std::string with_bar = fmt::format("[{}] {:3}%  {}", bar, static_cast<int>(share * 100), numbers);
+    const std::string with_bar =
+        fmt::format("[{}] {:3}%  {}", bar, static_cast<int>(share * 100), numbers);
     if (with_bar.size() < static_cast<std::size_t>(columns)) out = with_bar;
   }
   return out.substr(0, static_cast<std::size_t>(std::max(columns - 1, 1)));
 }
 
 ProgressBar::ProgressBar(Clock& clock, std::string what, bool terminal)
-    : clock_(clock), what_(std::move(what)), terminal_(terminal), start_(clock.Steady()), last_(start_) {}
+    : clock_(clock),
+      what_(std::move(what)),
+      terminal_(terminal),
+      start_(clock.Steady()),
+      last_(start_) {}
 
 ProgressBar::~ProgressBar() {
   if (drawn_) std::fputs("\r\033[K", stderr);
@@ -45,7 +52,10 @@ void ProgressBar::Update(std::uint64_t done, std::uint64_t total) {
   if (now - last_ < (terminal_ ? kRedraw : kPlainLine)) return;
   last_ = now;
   if (terminal_) {
-    std::fputs(fmt::format("\r\033[K{}", FormatProgress(done, total, now - start_, TerminalColumns())).c_str(), stderr);
+    std::fputs(
+        fmt::format("\r\033[K{}", FormatProgress(done, total, now - start_, TerminalColumns()))
+            .c_str(),
+        stderr);
     drawn_ = true;
   } else {
     LogInfo("{}: {}", what_, FormatProgress(done, total, now - start_, 200));

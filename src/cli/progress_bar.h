@@ -10,7 +10,8 @@
 namespace holdfast {
 
 // "[=====>    ]  45%  455 MB of 1.0 GB  310 MB/s  00:02", no longer than `columns`. `total` 0: it is not known.
-std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Duration elapsed, int columns);
+std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Duration elapsed,
+                           int columns);
 
 class ProgressBar {
  public:

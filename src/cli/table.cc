@@ -11,12 +11,15 @@
 namespace holdfast {
 namespace {
 
-// A text that some YAML reader (1.1 or 1.2) takes for a number, a time, a truth value or nothing, if it stands without quotes.
+// A text that some YAML reader (1.1 or 1.2) takes for a number, a time, a truth value or nothing, if it stands without
+// quotes.
 bool LooksLikeMore(const std::string& text) {
-  static constexpr std::array<std::string_view, 9> kWords = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"};
+  static constexpr std::array<std::string_view, 9> kWords = {"true", "false", "yes", "no",  "on",
+                                                             "off",  "y",     "n",   "null"};
   if (text.empty()) return true;
   const auto first = static_cast<unsigned char>(text[0]);
-  const bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z') || first == '/' || first >= 0x80;
+  const bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z') ||
+                      first == '/' || first >= 0x80;
   return !letter || std::find(kWords.begin(), kWords.end(), ToLower(text)) != kWords.end();
 }
 
@@ -66,7 +69,9 @@ namespace {
 
 // Code points: what a cell is wide, mostly.
 std::size_t Width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 }  // namespace

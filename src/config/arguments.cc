@@ -44,9 +44,12 @@ Written Take(std::string_view argument) {
   return out;
 }
 
-// While the command is not known yet, a flag is what any command makes of it: enough to know whether the next word is its value.
+// While the command is not known yet, a flag is what any command makes of it: enough to know whether the next word is its
+// value.
 bool TakesNextWord(const Written& written) {
-  if (written.value || written.name == "h" || written.name == "help" || written.name == "version" || written.name == "v") return false;
+  if (written.value || written.name == "h" || written.name == "help" || written.name == "version" ||
+      written.name == "v")
+    return false;
   for (const Flag& flag : AllFlags()) {
     if (flag.HasName(written.name)) return flag.type != FlagType::kBool;
   }
@@ -74,20 +77,23 @@ StatusOr<CommandLine> FindCommand(std::vector<std::string> words) {
   line.words = words;
   if (words.empty()) return line;
   for (const CommandName& name : kCommands) {
-    if (name.word == words[0] && (name.sub.empty() ? words.size() == 1 : words.size() == 2 && name.sub == words[1])) {
+    if (name.word == words[0] &&
+        (name.sub.empty() ? words.size() == 1 : words.size() == 2 && name.sub == words[1])) {
       line.command = name.command;
       return line;
     }
   }
   return WithHint(InvalidArgumentError("unknown command \"{}\"", Join(words, " ")),
-                  IsGroup(words[0]) ? "Commands of etcd-snapshot are save, ls, prune, delete and status."
-                                    : "Commands are server, etcd-snapshot, restore, version and help.");
+                  IsGroup(words[0])
+                      ? "Commands of etcd-snapshot are save, ls, prune, delete and status."
+                      : "Commands are server, etcd-snapshot, restore, version and help.");
 }
 
 Status UnknownFlag(const CommandLine& line, const std::string& written, const std::string& name) {
   const std::string suggestion = SuggestFlag(line.command, name);
   return WithHint(InvalidArgumentError("unknown flag {} for {}", written, Join(line.words, " ")),
-                  suggestion.empty() ? "Run it with --help to see its flags." : fmt::format("Did you mean --{}?", suggestion));
+                  suggestion.empty() ? "Run it with --help to see its flags."
+                                     : fmt::format("Did you mean --{}?", suggestion));
 }
 
 }  // namespace
@@ -97,9 +103,11 @@ StatusOr<CommandLine> ParseArguments(const std::vector<std::string>& arguments) 
   if (words.empty()) {
     for (const std::string& argument : arguments) {
       const std::string name = IsFlag(argument) ? Take(argument).name : "";
-      if (name == "version" || name == "v") return CommandLine{.command = kVersion, .help = false, .words = {"version"}};
+      if (name == "version" || name == "v")
+        return CommandLine{.command = kVersion, .help = false, .words = {"version"}};
       if (name != "help" && name != "h") {
-        return WithHint(InvalidArgumentError("unknown flag {}", argument), "Commands are server, etcd-snapshot, restore, version and help.");
+        return WithHint(InvalidArgumentError("unknown flag {}", argument),
+                        "Commands are server, etcd-snapshot, restore, version and help.");
       }
     }
   }
@@ -108,7 +116,9 @@ StatusOr<CommandLine> ParseArguments(const std::vector<std::string>& arguments) 
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (argument == "--") {
-      line.positionals.insert(line.positionals.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+      line.positionals.insert(line.positionals.end(),
+                              arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                              arguments.end());
       break;
     }
     if (!IsFlag(argument)) {

@@ -15,12 +15,12 @@ namespace holdfast {
 
 struct CommandLine {
   Command command = kVersion;
-  bool help = false;                     // asked for, or there is nothing to run
-  std::vector<std::string> words;        // {"etcd-snapshot", "save"}; what help is about
+  bool help = false;               // asked for, or there is nothing to run
+  std::vector<std::string> words;  // {"etcd-snapshot", "save"}; what help is about
   struct FlagUse {
     const Flag* flag;
     std::string value;
-    std::string written;                 // "--dir", for messages
+    std::string written;  // "--dir", for messages
   };
   std::vector<FlagUse> flags;
   std::vector<std::string> positionals;

@@ -16,7 +16,12 @@ std::string ValueOf(const CommandLine& line, std::string_view name) {
 }
 
 TEST(Arguments, GosFourFormsAreOne) {
-  for (const Words& form : {Words{"-data-dir", "/x"}, {"--data-dir", "/x"}, {"-data-dir=/x"}, {"--data-dir=/x"}, {"-d", "/x"}, {"-d=/x"}}) {
+  for (const Words& form : {Words{"-data-dir", "/x"},
+                            {"--data-dir", "/x"},
+                            {"-data-dir=/x"},
+                            {"--data-dir=/x"},
+                            {"-d", "/x"},
+                            {"-d=/x"}}) {
     Words all = {"server"};
     all.insert(all.end(), form.begin(), form.end());
     EXPECT_EQ(ValueOf(ParseArguments(all).value(), "data-dir"), "/x") << form[0];
@@ -24,15 +29,18 @@ TEST(Arguments, GosFourFormsAreOne) {
 }
 
 TEST(Arguments, BooleansTakeAValueOnlyWithEquals) {
-  const CommandLine line = ParseArguments({"etcd-snapshot", "delete", "--snapshot-compress", "false"}).value();
+  const CommandLine line =
+      ParseArguments({"etcd-snapshot", "delete", "--snapshot-compress", "false"}).value();
   EXPECT_EQ(ValueOf(line, "snapshot-compress"), "true");
   EXPECT_EQ(line.positionals, Words{"false"});
-  EXPECT_EQ(ValueOf(ParseArguments({"server", "--cluster-reset=false"}).value(), "cluster-reset"), "false");
+  EXPECT_EQ(ValueOf(ParseArguments({"server", "--cluster-reset=false"}).value(), "cluster-reset"),
+            "false");
 }
 
 TEST(Arguments, FlagsMayStandAnywhere) {
-  const CommandLine line =
-      ParseArguments({"--debug", "etcd-snapshot", "--dir", "/s", "delete", "a", "--etcd-token=t", "b", "--", "-c"}).value();
+  const CommandLine line = ParseArguments({"--debug", "etcd-snapshot", "--dir", "/s", "delete", "a",
+                                           "--etcd-token=t", "b", "--", "-c"})
+                               .value();
   EXPECT_EQ(line.command, kSnapshotDelete);
   EXPECT_EQ(line.positionals, (Words{"a", "b", "-c"}));
   EXPECT_EQ(ValueOf(line, "dir"), "/s");
@@ -41,9 +49,15 @@ TEST(Arguments, FlagsMayStandAnywhere) {
 }
 
 TEST(Arguments, AliasesAndLettersBelongToTheirCommand) {
-  EXPECT_EQ(ValueOf(ParseArguments({"etcd-snapshot", "l", "-s", "https://h:1"}).value(), "etcd-server"), "https://h:1");
-  EXPECT_EQ(ValueOf(ParseArguments({"server", "-s", "https://h:1"}).value(), "server"), "https://h:1");
-  EXPECT_EQ(ValueOf(ParseArguments({"etcd-snapshot", "prune", "--etcd-snapshot-retention", "2"}).value(), "snapshot-retention"), "2");
+  EXPECT_EQ(
+      ValueOf(ParseArguments({"etcd-snapshot", "l", "-s", "https://h:1"}).value(), "etcd-server"),
+      "https://h:1");
+  EXPECT_EQ(ValueOf(ParseArguments({"server", "-s", "https://h:1"}).value(), "server"),
+            "https://h:1");
+  EXPECT_EQ(
+      ValueOf(ParseArguments({"etcd-snapshot", "prune", "--etcd-snapshot-retention", "2"}).value(),
+              "snapshot-retention"),
+      "2");
 }
 
 TEST(Arguments, WhatIsWrongIsNamedWithASuggestion) {
@@ -51,8 +65,10 @@ TEST(Arguments, WhatIsWrongIsNamedWithASuggestion) {
   EXPECT_EQ(MessageOf(flag), "unknown flag --etcd-snapshot-retension for server");
   EXPECT_EQ(HintOf(flag), "Did you mean --etcd-snapshot-retention?");
   EXPECT_EQ(MessageOf(ParseArguments({"sever"}).status()), "unknown command \"sever\"");
-  EXPECT_EQ(MessageOf(ParseArguments({"etcd-snapshot", "sav"}).status()), "unknown command \"etcd-snapshot sav\"");
-  EXPECT_EQ(MessageOf(ParseArguments({"server", "--token"}).status()), "flag --token needs a value");
+  EXPECT_EQ(MessageOf(ParseArguments({"etcd-snapshot", "sav"}).status()),
+            "unknown command \"etcd-snapshot sav\"");
+  EXPECT_EQ(MessageOf(ParseArguments({"server", "--token"}).status()),
+            "flag --token needs a value");
   EXPECT_EQ(MessageOf(ParseArguments({"--nope"}).status()), "unknown flag --nope");
 }
 

@@ -12,89 +12,121 @@ namespace {
 using enum FlagType;
 
 constexpr std::string_view kNoS3 = "S3 is not in this version";
-constexpr std::string_view kNoDatastore = "other datastores than the embedded etcd are not in this version";
+constexpr std::string_view kNoDatastore =
+    "other datastores than the embedded etcd are not in this version";
 constexpr std::uint32_t kWithServer = kServer | kSnapshotCommands;
 
 constexpr auto kFlags = std::to_array<Flag>({
     // --- all commands that have a configuration ---
-    {kWithServer, "config", "", 'c', kText, "FILE", "", "Load configuration from FILE and FILE.d/*.yaml", "CONFIG_FILE"},
+    {kWithServer, "config", "", 'c', kText, "FILE", "",
+     "Load configuration from FILE and FILE.d/*.yaml", "CONFIG_FILE"},
     {kWithServer | kRestore | kSnapshotStatus, "debug", "", 0, kBool, "", "false", "Log more"},
     {kWithServer, "data-dir", "", 'd', kText, "DIR", "", "Folder that holds all state"},
-    {kWithServer, "node-name", "", 0, kText, "NAME", "", "Name of this node in snapshot names (default: the host name)"},
+    {kWithServer, "node-name", "", 0, kText, "NAME", "",
+     "Name of this node in snapshot names (default: the host name)"},
 
     // --- server: identity and listening ---
-    {kServer, "token", "", 't', kText, "TOKEN", "", "Shared secret: joins servers, seals the bootstrap data in the datastore",
-     "", "", /*secret=*/true},
-    {kServer, "token-file", "", 0, kText, "FILE", "", "File with the token; waits up to 4 minutes for it to appear"},
-    {kServer, "agent-token", "", 0, kText, "TOKEN", "", "A token of its own for agents (default: the server's)", "", "", true},
+    {kServer, "token", "", 't', kText, "TOKEN", "",
+     "Shared secret: joins servers, seals the bootstrap data in the datastore", "", "",
+     /*secret=*/true},
+    {kServer, "token-file", "", 0, kText, "FILE", "",
+     "File with the token; waits up to 4 minutes for it to appear"},
+    {kServer, "agent-token", "", 0, kText, "TOKEN", "",
+     "A token of its own for agents (default: the server's)", "", "", true},
     {kServer, "agent-token-file", "", 0, kText, "FILE", "", "File with the agent token"},
     {kServer, "server", "", 's', kText, "URL", "", "Server to join (https only)", "URL"},
     {kServer, "with-node-id", "", 0, kBool, "", "false", "Append a unique id to the node name"},
     {kServer, "bind-address", "", 0, kText, "IP", "0.0.0.0", "Address the supervisor listens on"},
-    {kServer, "advertise-address", "", 0, kText, "IP", "", "Address other hosts use for this node (default: node-ip)"},
-    {kServer, "node-ip", "", 'i', kList, "IP", "", "Address of this node (default: that of the default route)"},
+    {kServer, "advertise-address", "", 0, kText, "IP", "",
+     "Address other hosts use for this node (default: node-ip)"},
+    {kServer, "node-ip", "", 'i', kList, "IP", "",
+     "Address of this node (default: that of the default route)"},
     {kServer, "node-external-ip", "", 0, kList, "IP", "", "Further addresses for certificates"},
-    {kServer, "tls-san", "", 0, kList, "NAME", "", "Further host names or addresses for certificates"},
-    {kWithServer, "supervisor-port", "", 0, kInteger, "PORT", "", "Port of the supervisor's HTTPS (default: 9345)"},
+    {kServer, "tls-san", "", 0, kList, "NAME", "",
+     "Further host names or addresses for certificates"},
+    {kWithServer, "supervisor-port", "", 0, kInteger, "PORT", "",
+     "Port of the supervisor's HTTPS (default: 9345)"},
 
     // --- server: reset and restore ---
-    {kServer, "cluster-reset", "", 0, kBool, "", "false", "Forget all peers and become the only member of the cluster, then exit"},
+    {kServer, "cluster-reset", "", 0, kBool, "", "false",
+     "Forget all peers and become the only member of the cluster, then exit"},
     {kServer, "cluster-reset-restore-path", "", 0, kText, "SNAPSHOT", "",
-     "With --cluster-reset: replace the data by this snapshot (a path, or a name in the snapshot directory)"},
+     "With --cluster-reset: replace the data by this snapshot (a path, or a name in the snapshot "
+     "directory)"},
     {kServer | kRestore, "bump-revision", "", 0, kInteger, "N", "0",
-     "Raise the revision of the restored data by N, above any that clients have seen; needs --mark-compacted"},
+     "Raise the revision of the restored data by N, above any that clients have seen; needs "
+     "--mark-compacted"},
     {kServer | kRestore, "mark-compacted", "", 0, kBool, "", "false",
      "With --bump-revision: mark all older revisions as compacted, so that watches start again"},
 
     // --- server: etcd ---
-    {kServer | kVersion, "etcd-binary", "", 0, kText, "FILE", "etcd", "The etcd program to run; a name is looked for on PATH"},
+    {kServer | kVersion, "etcd-binary", "", 0, kText, "FILE", "etcd",
+     "The etcd program to run; a name is looked for on PATH"},
     {kServer, "etcd-arg", "", 0, kList, "KEY=VALUE", "", "Option for etcd's configuration file"},
     {kServer, "etcd-client-port", "", 0, kInteger, "PORT", "2379", "Port for etcd's clients"},
     {kServer, "etcd-peer-port", "", 0, kInteger, "PORT", "2380", "Port for etcd's peers"},
-    {kServer, "etcd-metrics-port", "", 0, kInteger, "PORT", "2381", "Port of etcd's metrics (plain HTTP, loopback)"},
-    {kServer, "etcd-client-http-port", "", 0, kInteger, "PORT", "2382", "Port of etcd's HTTP gateway (3.5 and later, loopback)"},
-    {kServer, "etcd-expose-metrics", "", 0, kBool, "", "false", "etcd's metrics on the node's address too"},
+    {kServer, "etcd-metrics-port", "", 0, kInteger, "PORT", "2381",
+     "Port of etcd's metrics (plain HTTP, loopback)"},
+    {kServer, "etcd-client-http-port", "", 0, kInteger, "PORT", "2382",
+     "Port of etcd's HTTP gateway (3.5 and later, loopback)"},
+    {kServer, "etcd-expose-metrics", "", 0, kBool, "", "false",
+     "etcd's metrics on the node's address too"},
     {kServer, "etcd-auto-compaction-retention", "", 0, kDuration, "DURATION", "1h",
      "History etcd keeps before it compacts; 0 turns compaction off"},
 
     // --- server: snapshots ---
     {kServer, "etcd-disable-snapshots", "", 0, kBool, "", "false", "No scheduled snapshots"},
-    {kServer, "etcd-snapshot-name", "", 0, kText, "NAME", "etcd-snapshot", "Base name of scheduled snapshots"},
-    {kServer, "etcd-snapshot-schedule-cron", "", 0, kText, "CRON", "0 */12 * * *", "When scheduled snapshots are taken"},
+    {kServer, "etcd-snapshot-name", "", 0, kText, "NAME", "etcd-snapshot",
+     "Base name of scheduled snapshots"},
+    {kServer, "etcd-snapshot-schedule-cron", "", 0, kText, "CRON", "0 */12 * * *",
+     "When scheduled snapshots are taken"},
     {kServer, "etcd-snapshot-reconcile-interval", "", 0, kDuration, "DURATION", "10m",
      "How often the snapshots that exist are looked at"},
-    {kServer, "etcd-snapshot-retention", "", 0, kInteger, "N", "5", "Scheduled snapshots that are kept; below 1 all are"},
-    {kServer, "etcd-snapshot-dir", "", 0, kText, "DIR", "", "Where snapshots are kept (default: DATA/server/db/snapshots)"},
+    {kServer, "etcd-snapshot-retention", "", 0, kInteger, "N", "5",
+     "Scheduled snapshots that are kept; below 1 all are"},
+    {kServer, "etcd-snapshot-dir", "", 0, kText, "DIR", "",
+     "Where snapshots are kept (default: DATA/server/db/snapshots)"},
     {kServer, "etcd-snapshot-compress", "", 0, kBool, "", "false", "Compress snapshots (zip)"},
-    {kServer | kSnapshotSave, "etcd-snapshot-compression", "snapshot-compression", 0, kText, "none|zip|zstd", "none",
-     "How snapshots are compressed; wins over etcd-snapshot-compress"},
+    {kServer | kSnapshotSave, "etcd-snapshot-compression", "snapshot-compression", 0, kText,
+     "none|zip|zstd", "none", "How snapshots are compressed; wins over etcd-snapshot-compress"},
 
     // --- etcd-snapshot ---
     {kSnapshotCommands, "log", "", 'l', kText, "FILE", "", "Log to FILE"},
-    {kSnapshotCommands, "alsologtostderr", "", 0, kBool, "", "false", "With --log: log to stderr as well"},
-    {kSnapshotCommands, "etcd-token", "", 't', kText, "TOKEN", "", "Server token (default: the content of DATA/server/token)",
-     "", "", true},
-    {kSnapshotCommands, "etcd-server", "", 's', kText, "URL", "", "Server that does the work (default: https://127.0.0.1:9345)"},
-    {kSnapshotSave | kSnapshotPrune, "name", "", 0, kText, "NAME", "on-demand", "Base name of the snapshots"},
-    {kSnapshotList | kSnapshotDelete, "name", "", 0, kText, "NAME", "on-demand", "", "", "", false, /*hidden=*/true},
-    {kSnapshotCommands, "dir", "etcd-snapshot-dir", 0, kText, "DIR", "", "Where the snapshots are kept (default: the server's)",
-     "ETCD_SNAPSHOT_DIR"},
-    {kSnapshotCommands, "snapshot-compress", "etcd-snapshot-compress", 0, kBool, "", "", "Compress the snapshot (default: the server's setting)",
-     "ETCD_SNAPSHOT_COMPRESS"},
+    {kSnapshotCommands, "alsologtostderr", "", 0, kBool, "", "false",
+     "With --log: log to stderr as well"},
+    {kSnapshotCommands, "etcd-token", "", 't', kText, "TOKEN", "",
+     "Server token (default: the content of DATA/server/token)", "", "", true},
+    {kSnapshotCommands, "etcd-server", "", 's', kText, "URL", "",
+     "Server that does the work (default: https://127.0.0.1:9345)"},
+    {kSnapshotSave | kSnapshotPrune, "name", "", 0, kText, "NAME", "on-demand",
+     "Base name of the snapshots"},
+    {kSnapshotList | kSnapshotDelete, "name", "", 0, kText, "NAME", "on-demand", "", "", "", false,
+     /*hidden=*/true},
+    {kSnapshotCommands, "dir", "etcd-snapshot-dir", 0, kText, "DIR", "",
+     "Where the snapshots are kept (default: the server's)", "ETCD_SNAPSHOT_DIR"},
+    {kSnapshotCommands, "snapshot-compress", "etcd-snapshot-compress", 0, kBool, "", "",
+     "Compress the snapshot (default: the server's setting)", "ETCD_SNAPSHOT_COMPRESS"},
     {kSnapshotCommands, "snapshot-retention", "etcd-snapshot-retention", 0, kInteger, "N", "",
      "Snapshots that are kept (default: the server's setting)", "ETCD_SNAPSHOT_RETENTION"},
-    {kSnapshotList | kSnapshotStatus, "output", "", 'o', kText, "table|json|yaml", "table", "Output format", "-"},
+    {kSnapshotList | kSnapshotStatus, "output", "", 'o', kText, "table|json|yaml", "table",
+     "Output format", "-"},
 
     // --- restore ---
-    {kRestore, "data-dir", "", 0, kText, "DIR", "", "etcd data directory to make; must not exist or be empty", "-"},
-    {kRestore, "wal-dir", "", 0, kText, "DIR", "", "Separate directory for the WAL; must not exist", "-"},
+    {kRestore, "data-dir", "", 0, kText, "DIR", "",
+     "etcd data directory to make; must not exist or be empty", "-"},
+    {kRestore, "wal-dir", "", 0, kText, "DIR", "", "Separate directory for the WAL; must not exist",
+     "-"},
     {kRestore, "name", "", 0, kText, "NAME", "default", "Name of this member", "-"},
-    {kRestore, "initial-cluster", "", 0, kText, "NAME=URL,...", "default=http://localhost:2380", "Members of the new cluster", "-"},
-    {kRestore, "initial-cluster-token", "", 0, kText, "TOKEN", "etcd-cluster", "Token of the new cluster: part of its ids", "-"},
-    {kRestore, "initial-advertise-peer-urls", "", 0, kText, "URL,...", "http://localhost:2380", "Peer URLs of this member", "-"},
+    {kRestore, "initial-cluster", "", 0, kText, "NAME=URL,...", "default=http://localhost:2380",
+     "Members of the new cluster", "-"},
+    {kRestore, "initial-cluster-token", "", 0, kText, "TOKEN", "etcd-cluster",
+     "Token of the new cluster: part of its ids", "-"},
+    {kRestore, "initial-advertise-peer-urls", "", 0, kText, "URL,...", "http://localhost:2380",
+     "Peer URLs of this member", "-"},
     {kRestore, "skip-hash-check", "", 0, kBool, "", "false",
      "Take a file without digest (a copy of member/snap/db), or ignore the digest", "-"},
-    {kRestore, "clear-alarms", "", 0, kBool, "", "false", "Drop alarms that were raised when the snapshot was taken", "-"},
+    {kRestore, "clear-alarms", "", 0, kBool, "", "false",
+     "Drop alarms that were raised when the snapshot was taken", "-"},
 
     // --- accepted for RKE2's sake, without effect here ---
     {kServer, "supervisor-metrics", "", 0, kBool, "", "false", "", "", "", false, true},
@@ -103,25 +135,40 @@ constexpr auto kFlags = std::to_array<Flag>({
     // --- known, but not in this version ---
     {kServer, "datastore-endpoint", "", 0, kText, "URL", "", "", "", "", true, true, kNoDatastore},
     {kServer, "datastore-cafile", "", 0, kText, "FILE", "", "", "", "", false, true, kNoDatastore},
-    {kServer, "datastore-certfile", "", 0, kText, "FILE", "", "", "", "", false, true, kNoDatastore},
+    {kServer, "datastore-certfile", "", 0, kText, "FILE", "", "", "", "", false, true,
+     kNoDatastore},
     {kServer, "datastore-keyfile", "", 0, kText, "FILE", "", "", "", "", false, true, kNoDatastore},
     {kServer, "disable-etcd", "", 0, kBool, "", "false", "", "", "", false, true, kNoDatastore},
     {kWithServer, "etcd-s3", "s3", 0, kBool, "", "false", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-endpoint", "s3-endpoint", 0, kText, "HOST", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-endpoint-ca", "s3-endpoint-ca", 0, kList, "FILE", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-skip-ssl-verify", "s3-skip-ssl-verify", 0, kBool, "", "false", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-access-key", "s3-access-key", 0, kText, "KEY", "", "", "", "", true, true, kNoS3},
-    {kWithServer, "etcd-s3-secret-key", "s3-secret-key", 0, kText, "KEY", "", "", "", "", true, true, kNoS3},
-    {kWithServer, "etcd-s3-session-token", "s3-session-token", 0, kText, "TOKEN", "", "", "", "", true, true, kNoS3},
-    {kWithServer, "etcd-s3-bucket", "s3-bucket", 0, kText, "BUCKET", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-bucket-lookup-type", "s3-bucket-lookup-type", 0, kText, "TYPE", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-region", "s3-region", 0, kText, "REGION", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-folder", "s3-folder", 0, kText, "FOLDER", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-retention", "s3-retention", 0, kInteger, "N", "", "", "", "", false, true, kNoS3},
+    {kWithServer, "etcd-s3-endpoint", "s3-endpoint", 0, kText, "HOST", "", "", "", "", false, true,
+     kNoS3},
+    {kWithServer, "etcd-s3-endpoint-ca", "s3-endpoint-ca", 0, kList, "FILE", "", "", "", "", false,
+     true, kNoS3},
+    {kWithServer, "etcd-s3-skip-ssl-verify", "s3-skip-ssl-verify", 0, kBool, "", "false", "", "",
+     "", false, true, kNoS3},
+    {kWithServer, "etcd-s3-access-key", "s3-access-key", 0, kText, "KEY", "", "", "", "", true,
+     true, kNoS3},
+    {kWithServer, "etcd-s3-secret-key", "s3-secret-key", 0, kText, "KEY", "", "", "", "", true,
+     true, kNoS3},
+    {kWithServer, "etcd-s3-session-token", "s3-session-token", 0, kText, "TOKEN", "", "", "", "",
+     true, true, kNoS3},
+    {kWithServer, "etcd-s3-bucket", "s3-bucket", 0, kText, "BUCKET", "", "", "", "", false, true,
+     kNoS3},
+    {kWithServer, "etcd-s3-bucket-lookup-type", "s3-bucket-lookup-type", 0, kText, "TYPE", "", "",
+     "", "", false, true, kNoS3},
+    {kWithServer, "etcd-s3-region", "s3-region", 0, kText, "REGION", "", "", "", "", false, true,
+     kNoS3},
+    {kWithServer, "etcd-s3-folder", "s3-folder", 0, kText, "FOLDER", "", "", "", "", false, true,
+     kNoS3},
+    {kWithServer, "etcd-s3-retention", "s3-retention", 0, kInteger, "N", "", "", "", "", false,
+     true, kNoS3},
     {kWithServer, "etcd-s3-proxy", "s3-proxy", 0, kText, "URL", "", "", "", "", true, true, kNoS3},
-    {kWithServer, "etcd-s3-config-secret", "s3-config-secret", 0, kText, "NAME", "", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-insecure", "s3-insecure", 0, kBool, "", "false", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-timeout", "s3-timeout", 0, kDuration, "DURATION", "", "", "", "", false, true, kNoS3},
+    {kWithServer, "etcd-s3-config-secret", "s3-config-secret", 0, kText, "NAME", "", "", "", "",
+     false, true, kNoS3},
+    {kWithServer, "etcd-s3-insecure", "s3-insecure", 0, kBool, "", "false", "", "", "", false, true,
+     kNoS3},
+    {kWithServer, "etcd-s3-timeout", "s3-timeout", 0, kDuration, "DURATION", "", "", "", "", false,
+     true, kNoS3},
 });
 
 // Steps to turn one word into the other: insert, remove, replace or swap neighbours (Damerau-Levenshtein, restricted).
@@ -131,8 +178,10 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      d[i][j] = std::min(
+          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
   return d[a.size()][b.size()];
@@ -167,7 +216,8 @@ const Flag* FindFlag(Command command, std::string_view name) {
 }
 
 bool IsKnownFlag(std::string_view name) {
-  return std::any_of(kFlags.begin(), kFlags.end(), [&](const Flag& flag) { return flag.HasName(name); });
+  return std::any_of(kFlags.begin(), kFlags.end(),
+                     [&](const Flag& flag) { return flag.HasName(name); });
 }
 
 std::string SuggestFlag(Command command, std::string_view name) {
@@ -175,8 +225,10 @@ std::string SuggestFlag(Command command, std::string_view name) {
   std::size_t best_distance = name.size() / 4 + 2;  // what counts as a slip of the fingers
   for (const Flag& flag : kFlags) {
     if ((flag.commands & command) == 0 || flag.hidden) continue;
-    for (const std::string& candidate : Split(std::string(flag.name) + " " + std::string(flag.aliases), ' ')) {
-      const std::size_t distance = candidate.empty() ? best_distance : EditDistance(name, candidate);
+    for (const std::string& candidate :
+         Split(std::string(flag.name) + " " + std::string(flag.aliases), ' ')) {
+      const std::size_t distance =
+          candidate.empty() ? best_distance : EditDistance(name, candidate);
       if (distance < best_distance) {
         best_distance = distance;
         best = candidate;

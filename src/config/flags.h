@@ -22,24 +22,25 @@ enum Command : std::uint32_t {
   kVersion = 128,
 };
 // The etcd-snapshot subcommands that talk to a server.
-inline constexpr std::uint32_t kSnapshotCommands = kSnapshotSave | kSnapshotList | kSnapshotPrune | kSnapshotDelete;
+inline constexpr std::uint32_t kSnapshotCommands =
+    kSnapshotSave | kSnapshotList | kSnapshotPrune | kSnapshotDelete;
 
 enum class FlagType { kText, kBool, kInteger, kDuration, kList };
 
 struct Flag {
   std::uint32_t commands;
-  std::string_view name;                   // without dashes
-  std::string_view aliases = "";           // separated by spaces
-  char letter = 0;                         // -c
+  std::string_view name;          // without dashes
+  std::string_view aliases = "";  // separated by spaces
+  char letter = 0;                // -c
   FlagType type = FlagType::kText;
-  std::string_view value_name = "";        // in help: FILE
-  std::string_view default_text = "";      // what holds if it is not set; empty: see the help
+  std::string_view value_name = "";    // in help: FILE
+  std::string_view default_text = "";  // what holds if it is not set; empty: see the help
   std::string_view help = "";
   // Environment variable behind the distribution's prefix; empty: the name in upper case with underscores; "-": none.
   std::string_view env = "";
-  std::string_view foreign_env = "";       // a variable with a name of its own, looked at last
-  bool secret = false;                     // never shown
-  bool hidden = false;                     // accepted, not in help
+  std::string_view foreign_env = "";  // a variable with a name of its own, looked at last
+  bool secret = false;                // never shown
+  bool hidden = false;                // accepted, not in help
   // Not empty: the flag is known, but what it asks for is not in this version. Using it is an error with this text.
   std::string_view missing = "";
 

@@ -30,8 +30,9 @@ std::string ScalarText(const YAML::Node& node) {
   if (lower == "yes" || lower == "on" || lower == "true" || lower == "y") return "true";
   if (lower == "no" || lower == "off" || lower == "false" || lower == "n") return "false";
   if (lower == "null" || text == "~") return {};
-  const bool octal = text.size() > 1 && text[0] == '0' &&
-                     std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
+  const bool octal =
+      text.size() > 1 && text[0] == '0' &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
   if (octal && text.size() < 20) return fmt::format("{}", std::stoull(text, nullptr, 8));
   return text;
 }
@@ -56,7 +57,8 @@ StatusOr<std::vector<Key>> ParseYaml(const std::string& path, const std::string&
     }
     if (entry.second.IsSequence()) {
       for (const auto& item : entry.second) {
-        if (!item.IsScalar() && !item.IsNull()) return InvalidArgumentError("{}: {} holds a list or map inside a list", where, key.name);
+        if (!item.IsScalar() && !item.IsNull())
+          return InvalidArgumentError("{}: {} holds a list or map inside a list", where, key.name);
         key.values.push_back({ScalarText(item), fmt::format("{}:{}", path, item.Mark().line + 1)});
       }
     } else if (entry.second.IsMap()) {
@@ -84,7 +86,8 @@ StatusOr<std::vector<std::string>> DropIns(FileSystem& fs, const std::string& co
   std::vector<std::string> out;
   for (const DirectoryEntry& entry : *entries) {
     const std::string lower = ToLower(entry.name);
-    if (entry.info.kind != FileKind::kDirectory && (lower.ends_with(".yaml") || lower.ends_with(".yml"))) {
+    if (entry.info.kind != FileKind::kDirectory &&
+        (lower.ends_with(".yaml") || lower.ends_with(".yml"))) {
       out.push_back(JoinPath(directory, entry.name));
     }
   }
@@ -93,7 +96,8 @@ StatusOr<std::vector<std::string>> DropIns(FileSystem& fs, const std::string& co
 
 class Loader {
  public:
-  Loader(const CommandLine& line, const LoadContext& context) : line_(line), context_(context), settings_(line.command) {}
+  Loader(const CommandLine& line, const LoadContext& context)
+      : line_(line), context_(context), settings_(line.command) {}
 
   StatusOr<Settings> Run() {
     // Commands without a --config flag take nothing from a file.
@@ -103,10 +107,13 @@ class Loader {
       ASSIGN_OR_RETURN(const std::vector<std::string> drop_ins, DropIns(context_.fs, path));
       for (const std::string& drop_in : drop_ins) RETURN_IF_ERROR(ApplyFile(drop_in));
     }
-    for (const CommandLine::FlagUse& use : line_.flags) settings_.Set(*use.flag, {use.value, use.written});
+    for (const CommandLine::FlagUse& use : line_.flags)
+      settings_.Set(*use.flag, {use.value, use.written});
     ApplyEnvironment();
     if (!skipped_.empty()) {
-      context_.warn(fmt::format("{} keys in the configuration are not known here and were skipped: {}", skipped_.size(), Join(skipped_, ", ")));
+      context_.warn(
+          fmt::format("{} keys in the configuration are not known here and were skipped: {}",
+                      skipped_.size(), Join(skipped_, ", ")));
     }
     RETURN_IF_ERROR(settings_.CheckAll());
     return std::move(settings_);
@@ -118,7 +125,8 @@ class Loader {
       if (use->flag->name == "config") return use->value;
     }
     const Flag* flag = FindFlag(line_.command, "config");
-    return context_.environment(flag->EnvironmentName(context_.distribution.env_prefix)).value_or(std::string(context_.distribution.config_file));
+    return context_.environment(flag->EnvironmentName(context_.distribution.env_prefix))
+        .value_or(std::string(context_.distribution.config_file));
   }
 
   Status ApplyFile(const std::string& path) {
@@ -141,18 +149,21 @@ class Loader {
   Status OnUnknown(const Key& key) {
     if (IsKnownFlag(key.name)) return OkStatus();
     if (context_.distribution.foreign_config_keys) {
-      if (std::find(skipped_.begin(), skipped_.end(), key.name) == skipped_.end()) skipped_.push_back(key.name);
+      if (std::find(skipped_.begin(), skipped_.end(), key.name) == skipped_.end())
+        skipped_.push_back(key.name);
       return OkStatus();
     }
     const std::string suggestion = SuggestFlag(kServer, key.name);
     return WithHint(InvalidArgumentError("{}: unknown key \"{}\"", key.where, key.name),
-                    suggestion.empty() ? "See `server --help` for the keys." : fmt::format("Did you mean {}?", suggestion));
+                    suggestion.empty() ? "See `server --help` for the keys."
+                                       : fmt::format("Did you mean {}?", suggestion));
   }
 
   void ApplyEnvironment() {
     for (const Flag& flag : AllFlags()) {
       if ((flag.commands & line_.command) == 0 || settings_.IsSet(flag.name)) continue;
-      for (const std::string& name : {flag.EnvironmentName(context_.distribution.env_prefix), std::string(flag.foreign_env)}) {
+      for (const std::string& name : {flag.EnvironmentName(context_.distribution.env_prefix),
+                                      std::string(flag.foreign_env)}) {
         const auto value = name.empty() ? std::nullopt : context_.environment(name);
         if (value && !value->empty()) {
           settings_.Set(flag, {*value, name});
@@ -171,6 +182,8 @@ class Loader {
 
 }  // namespace
 
-StatusOr<Settings> LoadSettings(const CommandLine& line, const LoadContext& context) { return Loader(line, context).Run(); }
+StatusOr<Settings> LoadSettings(const CommandLine& line, const LoadContext& context) {
+  return Loader(line, context).Run();
+}
 
 }  // namespace holdfast

@@ -15,17 +15,20 @@ class LoadTest : public ::testing::Test {
     ASSERT_TRUE(WriteFileAtomically(fs_, path, text, 0600).ok());
   }
   StatusOr<Settings> Load(std::vector<std::string> arguments) {
-    const LoadContext context{.fs = fs_,
-                              .distribution = *distribution_,
-                              .environment = [this](const std::string& name) -> std::optional<std::string> {
-                                const auto it = environment_.find(name);
-                                if (it == environment_.end()) return std::nullopt;
-                                return it->second;
-                              },
-                              .warn = [this](const std::string& text) { warnings_.push_back(text); }};
+    const LoadContext context{
+        .fs = fs_,
+        .distribution = *distribution_,
+        .environment = [this](const std::string& name) -> std::optional<std::string> {
+          const auto it = environment_.find(name);
+          if (it == environment_.end()) return std::nullopt;
+          return it->second;
+        },
+        .warn = [this](const std::string& text) { warnings_.push_back(text); }};
     return LoadSettings(ParseArguments(arguments).value(), context);
   }
-  std::string Error(std::vector<std::string> arguments) { return MessageOf(Load(std::move(arguments)).status()); }
+  std::string Error(std::vector<std::string> arguments) {
+    return MessageOf(Load(std::move(arguments)).status());
+  }
 
   testing::MemoryFs fs_;
   std::map<std::string, std::string> environment_;
@@ -46,7 +49,8 @@ TEST_F(LoadTest, CommandLineBeatsDropInsBeatFileBeatsEnvironmentBeatsDefault) {
   const Settings settings = Load({"server"}).value();
   EXPECT_EQ(settings.Text("etcd-snapshot-retention"), "9");
   EXPECT_EQ(settings.Where("etcd-snapshot-retention"), main_ + ".d/20.YML:1");
-  EXPECT_EQ(Load({"server", "--etcd-snapshot-retention=11"})->Text("etcd-snapshot-retention"), "11");
+  EXPECT_EQ(Load({"server", "--etcd-snapshot-retention=11"})->Text("etcd-snapshot-retention"),
+            "11");
 }
 
 TEST_F(LoadTest, ListsGrowFromFileToCommandLineAndPlusAppends) {
@@ -58,7 +62,9 @@ TEST_F(LoadTest, ListsGrowFromFileToCommandLineAndPlusAppends) {
 }
 
 TEST_F(LoadTest, YamlOneOneScalars) {
-  Write(main_, "etcd-snapshot-compress: yes\netcd-disable-snapshots: off\netcd-snapshot-retention: 0012\ntoken: \"0644\"\nnode-name:\n");
+  Write(main_,
+        "etcd-snapshot-compress: yes\netcd-disable-snapshots: off\netcd-snapshot-retention: "
+        "0012\ntoken: \"0644\"\nnode-name:\n");
   const Settings settings = Load({"server"}).value();
   EXPECT_TRUE(settings.Bool("etcd-snapshot-compress").value());
   EXPECT_FALSE(settings.Bool("etcd-disable-snapshots").value());
@@ -69,12 +75,16 @@ TEST_F(LoadTest, YamlOneOneScalars) {
 
 TEST_F(LoadTest, WrongValuesNameFileLineAndFlag) {
   Write(main_, "debug: true\netcd-snapshot-retention: many\n");
-  EXPECT_EQ(Error({"server"}), "invalid etcd-snapshot-retention (" + main_ + ":2): \"many\" is not a whole number");
+  EXPECT_EQ(Error({"server"}),
+            "invalid etcd-snapshot-retention (" + main_ + ":2): \"many\" is not a whole number");
   Write(main_, "");
-  EXPECT_EQ(Error({"server", "--cluster-reset=maybe"}), "invalid cluster-reset: \"maybe\" is neither true nor false");
+  EXPECT_EQ(Error({"server", "--cluster-reset=maybe"}),
+            "invalid cluster-reset: \"maybe\" is neither true nor false");
   environment_["HOLDFAST_ETCD_SNAPSHOT_RECONCILE_INTERVAL"] = "10";
-  EXPECT_EQ(Error({"server"}), "invalid etcd-snapshot-reconcile-interval (HOLDFAST_ETCD_SNAPSHOT_RECONCILE_INTERVAL): \"10\" is not a "
-                               "duration like 30s, 5m or 1h30m");
+  EXPECT_EQ(Error({"server"}),
+            "invalid etcd-snapshot-reconcile-interval (HOLDFAST_ETCD_SNAPSHOT_RECONCILE_INTERVAL): "
+            "\"10\" is not a "
+            "duration like 30s, 5m or 1h30m");
 }
 
 TEST_F(LoadTest, BrokenYamlIsAnErrorAMissingFileIsNot) {
@@ -95,7 +105,9 @@ TEST_F(LoadTest, UnknownKeysAreAnErrorUnderOurNameAndOneWarningUnderOthers) {
   distribution_ = &DistributionFor("/usr/bin/rke2");
   Write("/etc/rancher/rke2/config.yaml", "cni: canal\ndisable: [a]\ntoken: t\n");
   EXPECT_EQ(Load({"etcd-snapshot", "ls"}).status(), OkStatus());
-  EXPECT_EQ(warnings_, (std::vector<std::string>{"2 keys in the configuration are not known here and were skipped: cni, disable"}));
+  EXPECT_EQ(warnings_,
+            (std::vector<std::string>{
+                "2 keys in the configuration are not known here and were skipped: cni, disable"}));
 }
 
 TEST_F(LoadTest, KeysOfOtherCommandsAreFine) {

@@ -15,19 +15,23 @@ namespace {
 StatusOr<int> Port(const Settings& settings, std::string_view name, int default_port) {
   if (!settings.IsSet(name) && default_port > 0) return default_port;
   ASSIGN_OR_RETURN(const std::int64_t value, settings.Integer(name));
-  if (value < 1 || value > 65535) return settings.Invalid(name, fmt::format("{} is not a port between 1 and 65535", value));
+  if (value < 1 || value > 65535)
+    return settings.Invalid(name, fmt::format("{} is not a port between 1 and 65535", value));
   return static_cast<int>(value);
 }
 
 Status ReadPorts(const Settings& settings, const Distribution& distribution, ServerOptions& o) {
-  ASSIGN_OR_RETURN(o.supervisor_port, Port(settings, "supervisor-port", distribution.supervisor_port));
+  ASSIGN_OR_RETURN(o.supervisor_port,
+                   Port(settings, "supervisor-port", distribution.supervisor_port));
   ASSIGN_OR_RETURN(o.etcd_client_port, Port(settings, "etcd-client-port", 0));
   ASSIGN_OR_RETURN(o.etcd_peer_port, Port(settings, "etcd-peer-port", 0));
   ASSIGN_OR_RETURN(o.etcd_metrics_port, Port(settings, "etcd-metrics-port", 0));
   ASSIGN_OR_RETURN(o.etcd_client_http_port, Port(settings, "etcd-client-http-port", 0));
   std::set<int> seen;
-  for (int port : {o.supervisor_port, o.etcd_client_port, o.etcd_peer_port, o.etcd_metrics_port, o.etcd_client_http_port}) {
-    if (!seen.insert(port).second) return InvalidArgumentError("port {} is set for two things", port);
+  for (int port : {o.supervisor_port, o.etcd_client_port, o.etcd_peer_port, o.etcd_metrics_port,
+                   o.etcd_client_http_port}) {
+    if (!seen.insert(port).second)
+      return InvalidArgumentError("port {} is set for two things", port);
   }
   return OkStatus();
 }
@@ -52,13 +56,17 @@ Status ReadAddresses(const Settings& settings, const HostFacts& host, ServerOpti
   o.bind_address = settings.Text("bind-address");
   RETURN_IF_ERROR(CheckAddress(settings, "bind-address", o.bind_address));
   for (const char* flag : {"node-ip", "node-external-ip"}) {
-    for (const std::string& address : Parts(settings, flag)) RETURN_IF_ERROR(CheckAddress(settings, flag, address));
+    for (const std::string& address : Parts(settings, flag))
+      RETURN_IF_ERROR(CheckAddress(settings, flag, address));
   }
   const std::string advertised = settings.Text("advertise-address");
   if (!advertised.empty()) RETURN_IF_ERROR(CheckAddress(settings, "advertise-address", advertised));
   const std::vector<std::string> node_ips = Parts(settings, "node-ip");
-  o.node_address = !advertised.empty() ? advertised : !node_ips.empty() ? node_ips[0] : host.node_address;
-  std::set<std::string> sans = {o.node_name, o.node_name.substr(0, o.node_name.find('.')), o.node_address};
+  o.node_address = !advertised.empty() ? advertised
+                   : !node_ips.empty() ? node_ips[0]
+                                       : host.node_address;
+  std::set<std::string> sans = {o.node_name, o.node_name.substr(0, o.node_name.find('.')),
+                                o.node_address};
   for (const char* flag : {"node-ip", "node-external-ip", "tls-san"}) {
     for (const std::string& name : Parts(settings, flag)) sans.insert(name);
   }
@@ -66,31 +74,41 @@ Status ReadAddresses(const Settings& settings, const HostFacts& host, ServerOpti
   return OkStatus();
 }
 
-Status ReadSnapshots(const Settings& settings, const HostFacts& host, const DataLayout& layout, SnapshotOptions& o) {
+Status ReadSnapshots(const Settings& settings, const HostFacts& host, const DataLayout& layout,
+                     SnapshotOptions& o) {
   o.is_default_directory = settings.Text("etcd-snapshot-dir").empty();
-  o.directory = o.is_default_directory ? layout.snapshots() : AbsolutePath(settings.Text("etcd-snapshot-dir"), host.working_directory);
+  o.directory = o.is_default_directory
+                    ? layout.snapshots()
+                    : AbsolutePath(settings.Text("etcd-snapshot-dir"), host.working_directory);
   o.base = settings.Text("etcd-snapshot-name");
-  if (const Status good = CheckBaseName(o.base); !good.ok()) return settings.Invalid("etcd-snapshot-name", MessageOf(good));
+  if (const Status good = CheckBaseName(o.base); !good.ok())
+    return settings.Invalid("etcd-snapshot-name", MessageOf(good));
   ASSIGN_OR_RETURN(o.retention, settings.Integer("etcd-snapshot-retention"));
   ASSIGN_OR_RETURN(o.reconcile_interval, settings.Duration("etcd-snapshot-reconcile-interval"));
   if (o.reconcile_interval <= absl::ZeroDuration()) {
-    return settings.Invalid("etcd-snapshot-reconcile-interval", "etcd-snapshot-reconcile-interval must be greater than 0s");
+    return settings.Invalid("etcd-snapshot-reconcile-interval",
+                            "etcd-snapshot-reconcile-interval must be greater than 0s");
   }
   ASSIGN_OR_RETURN(const bool compress, settings.Bool("etcd-snapshot-compress"));
   o.compression = compress ? Compression::kZip : Compression::kNone;
   if (settings.IsSet("etcd-snapshot-compression")) {
     const std::string name = settings.Text("etcd-snapshot-compression");
     const auto compression = ParseCompression(name);
-    if (!compression) return settings.Invalid("etcd-snapshot-compression", fmt::format("\"{}\" is not one of none, zip, zstd", name));
+    if (!compression)
+      return settings.Invalid("etcd-snapshot-compression",
+                              fmt::format("\"{}\" is not one of none, zip, zstd", name));
     o.compression = *compression;
   }
   ASSIGN_OR_RETURN(const bool disabled, settings.Bool("etcd-disable-snapshots"));
   auto schedule = CronSchedule::Parse(settings.Text("etcd-snapshot-schedule-cron"), host.zone);
   if (!schedule.ok()) {
-    return WithHint(settings.Invalid("etcd-snapshot-schedule-cron", MessageOf(schedule.status())), HintOf(schedule.status()));
+    return WithHint(settings.Invalid("etcd-snapshot-schedule-cron", MessageOf(schedule.status())),
+                    HintOf(schedule.status()));
   }
   if (schedule->Next(host.now) == absl::InfiniteFuture()) {
-    return settings.Invalid("etcd-snapshot-schedule-cron", fmt::format("\"{}\" never comes in the next five years", schedule->text()));
+    return settings.Invalid(
+        "etcd-snapshot-schedule-cron",
+        fmt::format("\"{}\" never comes in the next five years", schedule->text()));
   }
   if (!disabled) o.schedule = *std::move(schedule);
   return OkStatus();
@@ -104,13 +122,17 @@ Status ReadReset(const Settings& settings, ServerOptions& o) {
   if (bump < 0) return settings.Invalid("bump-revision", fmt::format("{} is negative", bump));
   o.bump_revision = static_cast<std::uint64_t>(bump);
   if (!o.restore_path.empty() && !o.cluster_reset) {
-    return InvalidArgumentError("invalid flag use; --cluster-reset required with --cluster-reset-restore-path");
+    return InvalidArgumentError(
+        "invalid flag use; --cluster-reset required with --cluster-reset-restore-path");
   }
   if ((o.bump_revision > 0 || o.mark_compacted) && o.restore_path.empty()) {
-    return InvalidArgumentError("invalid flag use; --cluster-reset-restore-path required with --bump-revision and --mark-compacted");
+    return InvalidArgumentError(
+        "invalid flag use; --cluster-reset-restore-path required with --bump-revision and "
+        "--mark-compacted");
   }
   if ((o.bump_revision > 0) != o.mark_compacted) {
-    return InvalidArgumentError("invalid flag use; --bump-revision and --mark-compacted must come together");
+    return InvalidArgumentError(
+        "invalid flag use; --bump-revision and --mark-compacted must come together");
   }
   const std::string url = settings.Text("server");
   if (url.empty()) return OkStatus();
@@ -118,7 +140,8 @@ Status ReadReset(const Settings& settings, ServerOptions& o) {
     return InvalidArgumentError("only https:// URLs are supported, invalid scheme: {}", url);
   }
   if (o.cluster_reset) {
-    return WithHint(FailedPreconditionError("cannot perform cluster-reset while server URL is set - remove server from configuration before resetting"),
+    return WithHint(FailedPreconditionError("cannot perform cluster-reset while server URL is set "
+                                            "- remove server from configuration before resetting"),
                     fmt::format("It is set by {}.", settings.Where("server")));
   }
   return settings.Invalid("server", "joining an existing server is not in this version");
@@ -131,17 +154,21 @@ std::string NodeNameFrom(const Settings& settings, const HostFacts& host) {
   return ToLower(name.empty() ? host.host_name : name);
 }
 
-std::string DataDirFrom(const Settings& settings, const Distribution& distribution, const HostFacts& host) {
+std::string DataDirFrom(const Settings& settings, const Distribution& distribution,
+                        const HostFacts& host) {
   const std::string directory = settings.Text("data-dir");
-  return AbsolutePath(directory.empty() ? distribution.data_dir : directory, host.working_directory);
+  return AbsolutePath(directory.empty() ? distribution.data_dir : directory,
+                      host.working_directory);
 }
 
-StatusOr<ServerOptions> MakeServerOptions(const Settings& settings, const Distribution& distribution, const HostFacts& host) {
+StatusOr<ServerOptions> MakeServerOptions(const Settings& settings,
+                                          const Distribution& distribution, const HostFacts& host) {
   ServerOptions o;
   o.data_dir = DataDirFrom(settings, distribution, host);
   o.node_name = NodeNameFrom(settings, host);
   if (const Status good = CheckBaseName(o.node_name); !good.ok()) {
-    return settings.Invalid("node-name", fmt::format("\"{}\" cannot be part of a file name", o.node_name));
+    return settings.Invalid("node-name",
+                            fmt::format("\"{}\" cannot be part of a file name", o.node_name));
   }
   ASSIGN_OR_RETURN(o.with_node_id, settings.Bool("with-node-id"));
   o.token = settings.SecretText("token");
@@ -154,7 +181,8 @@ StatusOr<ServerOptions> MakeServerOptions(const Settings& settings, const Distri
   o.etcd_binary = settings.Text("etcd-binary");
   o.etcd_args = settings.List("etcd-arg");
   ASSIGN_OR_RETURN(o.etcd_expose_metrics, settings.Bool("etcd-expose-metrics"));
-  ASSIGN_OR_RETURN(o.etcd_auto_compaction_retention, settings.Duration("etcd-auto-compaction-retention"));
+  ASSIGN_OR_RETURN(o.etcd_auto_compaction_retention,
+                   settings.Duration("etcd-auto-compaction-retention"));
   if (o.etcd_auto_compaction_retention < absl::ZeroDuration()) {
     return settings.Invalid("etcd-auto-compaction-retention", "it is negative");
   }

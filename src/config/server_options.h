@@ -23,7 +23,7 @@ struct HostFacts {
 };
 
 struct SnapshotOptions {
-  std::string directory;           // absolute
+  std::string directory;             // absolute
   bool is_default_directory = true;  // made if it is not there
   std::string base = "etcd-snapshot";
   std::optional<CronSchedule> schedule;  // none: no scheduled snapshots
@@ -57,12 +57,14 @@ struct ServerOptions {
 };
 
 // kInvalidArgument for values that are wrong alone or together (messages: RKE2's where it has them).
-StatusOr<ServerOptions> MakeServerOptions(const Settings& settings, const Distribution& distribution, const HostFacts& host);
+StatusOr<ServerOptions> MakeServerOptions(const Settings& settings,
+                                          const Distribution& distribution, const HostFacts& host);
 
 // The node name: --node-name, else the host name; lower case.
 std::string NodeNameFrom(const Settings& settings, const HostFacts& host);
 
 // --data-dir, else the distribution's; absolute.
-std::string DataDirFrom(const Settings& settings, const Distribution& distribution, const HostFacts& host);
+std::string DataDirFrom(const Settings& settings, const Distribution& distribution,
+                        const HostFacts& host);
 
 }  // namespace holdfast

@@ -34,7 +34,9 @@ std::string Settings::Text(std::string_view name) const {
 
 Status Settings::Invalid(std::string_view name, std::string_view what) const {
   const std::string where = Where(name);
-  return InvalidArgumentError("invalid {}{}: {}", name, where.empty() || where == "--" + std::string(name) ? "" : " (" + where + ")", what);
+  return InvalidArgumentError(
+      "invalid {}{}: {}", name,
+      where.empty() || where == "--" + std::string(name) ? "" : " (" + where + ")", what);
 }
 
 StatusOr<bool> Settings::Bool(std::string_view name) const {
@@ -85,7 +87,8 @@ Status Settings::CheckAll() const {
         break;
     }
     RETURN_IF_ERROR(status);
-    const bool asks = !(flag.type == FlagType::kBool && !Bool(name).value_or(true)) && !values.back().text.empty();
+    const bool asks = !(flag.type == FlagType::kBool && !Bool(name).value_or(true)) &&
+                      !values.back().text.empty();
     if (!flag.missing.empty() && asks) return Invalid(name, flag.missing);
   }
   return OkStatus();

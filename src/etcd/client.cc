@@ -24,7 +24,8 @@ constexpr std::int64_t kPrefixKeysMax = 1000;
 Status FromGrpc(const grpc::Status& status, std::string_view call) {
   if (status.ok()) return OkStatus();
   // gRPC's codes are abseil's.
-  return MakeStatus(static_cast<StatusCode>(status.error_code()), fmt::format("etcd {}: {}", call, status.error_message()));
+  return MakeStatus(static_cast<StatusCode>(status.error_code()),
+                    fmt::format("etcd {}: {}", call, status.error_message()));
 }
 
 std::string PrefixEnd(std::string prefix) {
@@ -42,7 +43,8 @@ std::string PrefixEnd(std::string prefix) {
 class Watchdog {
  public:
   Watchdog(grpc::ClientContext& context, absl::Duration stall_timeout, std::stop_token stop)
-      : context_(context), limit_(absl::ToChronoMilliseconds(stall_timeout)),
+      : context_(context),
+        limit_(absl::ToChronoMilliseconds(stall_timeout)),
         on_stop_(std::move(stop), [this] { context_.TryCancel(); }),
         thread_([this](std::stop_token end) { Run(std::move(end)); }) {}
 
@@ -62,7 +64,8 @@ class Watchdog {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    const auto step = std::clamp<std::chrono::milliseconds>(limit_ / 4, std::chrono::milliseconds(10), std::chrono::seconds(1));
+    const auto step = std::clamp<std::chrono::milliseconds>(
+        limit_ / 4, std::chrono::milliseconds(10), std::chrono::seconds(1));
     while (!wake.wait_for(lock, end, step, [&] { return end.stop_requested(); })) {
       const MutexLock guard(mutex_);
       if (waiting_since_ && std::chrono::steady_clock::now() - *waiting_since_ > limit_) {
@@ -83,8 +86,11 @@ class Watchdog {
 
 class GrpcSnapshotStream final : public SnapshotStream {
  public:
-  GrpcSnapshotStream(pb::Maintenance::Stub& stub, absl::Duration stall_timeout, std::stop_token stop)
-      : stall_timeout_(stall_timeout), stop_(stop), watchdog_(context_, stall_timeout, stop),
+  GrpcSnapshotStream(pb::Maintenance::Stub& stub, absl::Duration stall_timeout,
+                     std::stop_token stop)
+      : stall_timeout_(stall_timeout),
+        stop_(stop),
+        watchdog_(context_, stall_timeout, stop),
         reader_(stub.Snapshot(&context_, pb::SnapshotRequest())) {}
 
   ~GrpcSnapshotStream() override {
@@ -127,7 +133,8 @@ class GrpcSnapshotStream final : public SnapshotStream {
       ended_ = true;
       const grpc::Status status = reader_->Finish();
       if (watchdog_.expired()) {
-        return DeadlineExceededError("etcd snapshot: etcd sent nothing for {}", FormatGoDuration(stall_timeout_));
+        return DeadlineExceededError("etcd snapshot: etcd sent nothing for {}",
+                                     FormatGoDuration(stall_timeout_));
       }
       if (stop_.stop_requested()) return CancelledError("etcd snapshot: stopped");
       RETURN_IF_ERROR(FromGrpc(status, "snapshot"));
@@ -142,8 +149,10 @@ class GrpcSnapshotStream final : public SnapshotStream {
                                  : bytes > 0 && (!remaining_ || *remaining_ == bytes + remaining);
     if (!good) {
       context_.TryCancel();
-      return DataLossError("etcd snapshot: etcd sent {} bytes and says {} remain; it may be unable to read its database",
-                           bytes, remaining);
+      return DataLossError(
+          "etcd snapshot: etcd sent {} bytes and says {} remain; it may be unable to read its "
+          "database",
+          bytes, remaining);
     }
     digest_came_ = digest_due;
     remaining_ = remaining;
@@ -166,12 +175,15 @@ class GrpcSnapshotStream final : public SnapshotStream {
 class GrpcClient final : public Client {
  public:
   GrpcClient(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
-      : kv_(pb::KV::NewStub(channel)), cluster_(pb::Cluster::NewStub(channel)),
-        maintenance_(pb::Maintenance::NewStub(channel)), timeout_(timeout) {}
+      : kv_(pb::KV::NewStub(channel)),
+        cluster_(pb::Cluster::NewStub(channel)),
+        maintenance_(pb::Maintenance::NewStub(channel)),
+        timeout_(timeout) {}
 
   StatusOr<MemberStatus> GetStatus() override {
     pb::StatusResponse reply;
-    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::Status, pb::StatusRequest(), reply, "status"));
+    RETURN_IF_ERROR(
+        Call(*maintenance_, &pb::Maintenance::Stub::Status, pb::StatusRequest(), reply, "status"));
     MemberStatus out{.version = reply.version(),
                      .cluster_id = reply.header().cluster_id(),
                      .member_id = reply.header().member_id(),
@@ -186,7 +198,8 @@ class GrpcClient final : public Client {
   StatusOr<std::vector<MemberInfo>> ListMembers() override {
     pb::MemberListResponse reply;
     // Linearizable is 3.5's default and unknown to 3.4, which always asks its own store.
-    RETURN_IF_ERROR(Call(*cluster_, &pb::Cluster::Stub::MemberList, pb::MemberListRequest(), reply, "member list"));
+    RETURN_IF_ERROR(Call(*cluster_, &pb::Cluster::Stub::MemberList, pb::MemberListRequest(), reply,
+                         "member list"));
     std::vector<MemberInfo> out;
     for (const pb::Member& m : reply.members()) {
       out.push_back({.id = m.id(),
@@ -208,7 +221,8 @@ class GrpcClient final : public Client {
 
   StatusOr<std::vector<Alarm>> ListAlarms() override {
     pb::AlarmResponse reply;
-    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::Alarm, pb::AlarmRequest(), reply, "alarm list"));
+    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::Alarm, pb::AlarmRequest(), reply,
+                         "alarm list"));
     std::vector<Alarm> out;
     for (const pb::AlarmMember& a : reply.alarms()) {
       out.push_back({a.memberid(), a.alarm() == pb::NOSPACE   ? Alarm::Type::kNoSpace
@@ -229,8 +243,8 @@ class GrpcClient final : public Client {
 
   Status Defragment() override {
     pb::DefragmentResponse reply;
-    return Call(*maintenance_, &pb::Maintenance::Stub::Defragment, pb::DefragmentRequest(), reply, "defragment",
-                kDefragmentTimeout);
+    return Call(*maintenance_, &pb::Maintenance::Stub::Defragment, pb::DefragmentRequest(), reply,
+                "defragment", kDefragmentTimeout);
   }
 
   StatusOr<std::uint32_t> HashKv(std::int64_t revision) override {
@@ -281,20 +295,23 @@ class GrpcClient final : public Client {
     return OkStatus();
   }
 
-  StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout, std::stop_token stop) override {
-    auto stream = std::make_unique<GrpcSnapshotStream>(*maintenance_, stall_timeout, std::move(stop));
+  StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout,
+                                                     std::stop_token stop) override {
+    auto stream =
+        std::make_unique<GrpcSnapshotStream>(*maintenance_, stall_timeout, std::move(stop));
     RETURN_IF_ERROR(stream->Begin());
     return stream;
   }
 
  private:
   template <typename Stub, typename Method, typename Request, typename Reply>
-  Status Call(Stub& stub, Method method, const Request& request, Reply& reply, std::string_view name) {
+  Status Call(Stub& stub, Method method, const Request& request, Reply& reply,
+              std::string_view name) {
     return Call(stub, method, request, reply, name, timeout_);
   }
   template <typename Stub, typename Method, typename Request, typename Reply>
-  Status Call(Stub& stub, Method method, const Request& request, Reply& reply, std::string_view name,
-              absl::Duration timeout) {
+  Status Call(Stub& stub, Method method, const Request& request, Reply& reply,
+              std::string_view name, absl::Duration timeout) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
     return FromGrpc((stub.*method)(&context, request, &reply), name);
@@ -304,7 +321,8 @@ class GrpcClient final : public Client {
     pb::RangeResponse reply;
     RETURN_IF_ERROR(Call(*kv_, &pb::KV::Stub::Range, request, reply, "range"));
     std::vector<KeyRecord> out;
-    for (const pb::KeyValue& kv : reply.kvs()) out.push_back({kv.key(), kv.value(), kv.mod_revision()});
+    for (const pb::KeyValue& kv : reply.kvs())
+      out.push_back({kv.key(), kv.value(), kv.mod_revision()});
     return out;
   }
 
@@ -330,7 +348,8 @@ StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 30'000);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   auto channel = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
-  if (channel == nullptr) return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);
+  if (channel == nullptr)
+    return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);
   return std::make_unique<GrpcClient>(std::move(channel), options.call_timeout);
 }
 

@@ -83,7 +83,8 @@ class Client {
 
   // Starts a snapshot of the member asked, and waits for its first message. Ends with kDeadlineExceeded when etcd sends
   // nothing for `stall_timeout`, and with kCancelled when `stop` is requested. The client must outlive the stream.
-  virtual StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout, std::stop_token stop) = 0;
+  virtual StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout,
+                                                             std::stop_token stop) = 0;
 };
 
 StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options);

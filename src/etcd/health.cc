@@ -13,10 +13,12 @@ Status CheckHealth(Client& client) {
   for (const Alarm& alarm : alarms) {
     if (alarm.member_id != status.member_id) continue;
     if (alarm.type == Alarm::Type::kCorrupt) {
-      return FailedPreconditionError("etcd raised the alarm CORRUPT for this member: its data differ from its peers'");
+      return FailedPreconditionError(
+          "etcd raised the alarm CORRUPT for this member: its data differ from its peers'");
     }
     if (alarm.type == Alarm::Type::kNoSpace) {
-      worst = ResourceExhaustedError("etcd raised the alarm NOSPACE for this member: it refuses writes");
+      worst = ResourceExhaustedError(
+          "etcd raised the alarm NOSPACE for this member: it refuses writes");
     }
   }
   return worst;

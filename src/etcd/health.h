@@ -1,4 +1,5 @@
-// Is this etcd member fit to serve? The test that every start loop asks (RKE2's, pkg/etcd: isEtcdHealthy and alarm handling).
+// Is this etcd member fit to serve? The test that every start loop asks (RKE2's, pkg/etcd: isEtcdHealthy and alarm
+// handling).
 #pragma once
 
 #include "etcd/client.h"

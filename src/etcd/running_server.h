@@ -22,10 +22,12 @@ struct RunOptions {
 class RunningServer {
  public:
   // Writes the configuration (0600) and starts etcd. It ends with the calling thread (os/process.h).
-  static StatusOr<std::unique_ptr<RunningServer>> Start(FileSystem& fs, Clock& clock, const RunOptions& options);
+  static StatusOr<std::unique_ptr<RunningServer>> Start(FileSystem& fs, Clock& clock,
+                                                        const RunOptions& options);
 
   // Asks CheckHealthAndCure() again and again. kFailedPrecondition if etcd ended (with its last words) or will not heal;
-  // kDeadlineExceeded after `timeout`, with the last reason; kCancelled. Says every few seconds in the log what it waits for.
+  // kDeadlineExceeded after `timeout`, with the last reason; kCancelled. Says every few seconds in the log what it waits
+  // for.
   Status WaitHealthy(absl::Duration timeout, std::stop_token stop);
 
   // Outlives this if somebody holds it; then its calls fail. Null after Stop().
@@ -37,8 +39,12 @@ class RunningServer {
   void Stop();
 
  private:
-  RunningServer(Clock& clock, int client_port, std::shared_ptr<Client> client, std::unique_ptr<ServerProcess> process)
-      : clock_(clock), client_port_(client_port), client_(std::move(client)), process_(std::move(process)) {}
+  RunningServer(Clock& clock, int client_port, std::shared_ptr<Client> client,
+                std::unique_ptr<ServerProcess> process)
+      : clock_(clock),
+        client_port_(client_port),
+        client_(std::move(client)),
+        process_(std::move(process)) {}
   Status Health();
   Status Ended(const ExitReason& reason) const;
 
@@ -48,7 +54,8 @@ class RunningServer {
   std::unique_ptr<ServerProcess> process_;
 };
 
-// How long an etcd may take until it serves: it reads its whole database at start, which may be many gigabytes on a slow disk.
+// How long an etcd may take until it serves: it reads its whole database at start, which may be many gigabytes on a slow
+// disk.
 inline constexpr absl::Duration kStartTimeout = absl::Minutes(10);
 
 }  // namespace holdfast::etcd

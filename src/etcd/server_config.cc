@@ -14,13 +14,18 @@ namespace {
 
 // Options that hold a text even if it looks like a number or a duration: etcd refuses to start if they come unquoted.
 constexpr std::array<std::string_view, 8> kTextOptions = {
-    "auto-compaction-mode", "auto-compaction-retention", "log-level",         "log-format",
-    "discovery-token",      "strict-reconfig-check-mode", "cors", "host-whitelist"};
+    "auto-compaction-mode", "auto-compaction-retention",  "log-level", "log-format",
+    "discovery-token",      "strict-reconfig-check-mode", "cors",      "host-whitelist"};
 
 // What is ours to set; changing it behind our back would make snapshots and restores go wrong.
-constexpr std::array<std::string_view, 8> kOwnOptions = {
-    "name", "data-dir", "wal-dir", "force-new-cluster", "initial-cluster", "initial-cluster-state",
-    "initial-advertise-peer-urls", "initial-cluster-token"};
+constexpr std::array<std::string_view, 8> kOwnOptions = {"name",
+                                                         "data-dir",
+                                                         "wal-dir",
+                                                         "force-new-cluster",
+                                                         "initial-cluster",
+                                                         "initial-cluster-state",
+                                                         "initial-advertise-peer-urls",
+                                                         "initial-cluster-token"};
 
 template <typename Array>
 bool Contains(const Array& array, std::string_view text) {
@@ -111,16 +116,22 @@ void Emit(YAML::Emitter& out, const YAML::Node& node) {
 
 }  // namespace
 
-std::string ServerConfig::PeerUrl() const { return "https://" + HostPort(node_address, ports.peer); }
+std::string ServerConfig::PeerUrl() const {
+  return "https://" + HostPort(node_address, ports.peer);
+}
 
-std::string ServerConfig::LocalClientUrl() const { return "https://" + HostPort("127.0.0.1", ports.client); }
+std::string ServerConfig::LocalClientUrl() const {
+  return "https://" + HostPort("127.0.0.1", ports.client);
+}
 
 StatusOr<std::string> EncodeServerConfig(const ServerConfig& config) {
   Options o;
   o["name"] = config.name;
   o["data-dir"] = config.data_dir;
   o["listen-client-urls"] = Urls("https", config, config.ports.client, true);
-  o["advertise-client-urls"] = "https://" + HostPort(config.for_reset ? "127.0.0.1" : config.node_address, config.ports.client);
+  o["advertise-client-urls"] =
+      "https://" +
+      HostPort(config.for_reset ? "127.0.0.1" : config.node_address, config.ports.client);
   o["listen-peer-urls"] = Urls("https", config, config.ports.peer, true);
   o["initial-advertise-peer-urls"] = config.PeerUrl();
   o["initial-cluster"] = config.name + "=" + config.PeerUrl();
@@ -145,7 +156,8 @@ StatusOr<std::string> EncodeServerConfig(const ServerConfig& config) {
   o["peer-transport-security"] = Security(config.tls_dir, "peer-server-client", "peer-ca.crt");
   if (config.auto_compaction_retention > absl::ZeroDuration()) {
     o["auto-compaction-mode"] = TypedValue("auto-compaction-mode", "periodic");
-    o["auto-compaction-retention"] = TypedValue("auto-compaction-retention", FormatGoDuration(config.auto_compaction_retention));
+    o["auto-compaction-retention"] =
+        TypedValue("auto-compaction-retention", FormatGoDuration(config.auto_compaction_retention));
   }
   RETURN_IF_ERROR(AddExtraArgs(config, o));
   YAML::Emitter out;

@@ -20,14 +20,15 @@ struct ServerConfig {
   std::string data_dir;
   std::string node_address;  // besides loopback; "127.0.0.1" if the host has no other
   Ports ports;
-  std::string tls_dir;  // holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}
+  std::string
+      tls_dir;  // holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}
   bool expose_metrics = false;
   // For the short life of a reset: it listens on loopback only, and elects itself at once, as it has no peers.
   bool for_reset = false;
   // Every other member is forgotten at start.
   bool force_new_cluster = false;
   absl::Duration auto_compaction_retention = absl::Hours(1);  // zero: off
-  std::vector<std::string> extra_args;  // "key=value" as of --etcd-arg
+  std::vector<std::string> extra_args;                        // "key=value" as of --etcd-arg
 
   std::string PeerUrl() const;
   // "https://127.0.0.1:2379"

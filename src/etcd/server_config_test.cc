@@ -8,7 +8,10 @@ namespace holdfast::etcd {
 namespace {
 
 ServerConfig Sample() {
-  return {.name = "n1-0a1b2c3d", .data_dir = "/d/server/db/etcd", .node_address = "10.0.0.1", .tls_dir = "/d/server/tls/etcd"};
+  return {.name = "n1-0a1b2c3d",
+          .data_dir = "/d/server/db/etcd",
+          .node_address = "10.0.0.1",
+          .tls_dir = "/d/server/tls/etcd"};
 }
 
 bool HasLine(const std::string& text, const std::string& line) {
@@ -17,11 +20,13 @@ bool HasLine(const std::string& text, const std::string& line) {
 
 TEST(ServerConfig, HasRke2sKeysSorted) {
   const std::string text = EncodeServerConfig(Sample()).value();
-  for (const char* line : {"name: n1-0a1b2c3d", "listen-client-urls: https://127.0.0.1:2379,https://10.0.0.1:2379",
-                           "advertise-client-urls: https://10.0.0.1:2379", "initial-cluster: n1-0a1b2c3d=https://10.0.0.1:2380",
-                           "listen-metrics-urls: http://127.0.0.1:2381", "auto-compaction-retention: \"1h0m0s\"",
-                           "  client-cert-auth: true", "  reuse-port: false", "heartbeat-interval: 500",
-                           "experimental-watch-progress-notify-interval: 5000000000"}) {
+  for (const char* line :
+       {"name: n1-0a1b2c3d", "listen-client-urls: https://127.0.0.1:2379,https://10.0.0.1:2379",
+        "advertise-client-urls: https://10.0.0.1:2379",
+        "initial-cluster: n1-0a1b2c3d=https://10.0.0.1:2380",
+        "listen-metrics-urls: http://127.0.0.1:2381", "auto-compaction-retention: \"1h0m0s\"",
+        "  client-cert-auth: true", "  reuse-port: false", "heartbeat-interval: 500",
+        "experimental-watch-progress-notify-interval: 5000000000"}) {
     EXPECT_TRUE(HasLine(text, line)) << line << "\n" << text;
   }
   EXPECT_EQ(text.find("force-new-cluster"), std::string::npos);
@@ -40,11 +45,17 @@ TEST(ServerConfig, AResetListensOnLoopbackOnly) {
 
 TEST(ServerConfig, ExtraArgumentsAreTyped) {
   ServerConfig config = Sample();
-  config.extra_args = {"quota-backend-bytes=858993459", "--experimental-compaction-sleep-interval=10ms", "log-outputs=[stderr, stdout]",
-                       "enable-pprof=true", "auto-compaction-retention=5", "election-timeout=9000", "cipher-suites=[A,B]"};
+  config.extra_args = {"quota-backend-bytes=858993459",
+                       "--experimental-compaction-sleep-interval=10ms",
+                       "log-outputs=[stderr, stdout]",
+                       "enable-pprof=true",
+                       "auto-compaction-retention=5",
+                       "election-timeout=9000",
+                       "cipher-suites=[A,B]"};
   const std::string text = EncodeServerConfig(config).value();
-  for (const char* line : {"quota-backend-bytes: 858993459", "experimental-compaction-sleep-interval: 10000000", "enable-pprof: true",
-                           "auto-compaction-retention: \"5\"", "election-timeout: 9000"}) {
+  for (const char* line :
+       {"quota-backend-bytes: 858993459", "experimental-compaction-sleep-interval: 10000000",
+        "enable-pprof: true", "auto-compaction-retention: \"5\"", "election-timeout: 9000"}) {
     EXPECT_TRUE(HasLine(text, line)) << line << "\n" << text;
   }
   EXPECT_NE(text.find("log-outputs:\n  - stderr\n  - stdout"), std::string::npos) << text;
@@ -53,13 +64,16 @@ TEST(ServerConfig, ExtraArgumentsAreTyped) {
 TEST(ServerConfig, WrongExtraArgumentsAreRefused) {
   ServerConfig config = Sample();
   config.extra_args = {"enable-pprof"};
-  EXPECT_EQ(MessageOf(EncodeServerConfig(config).status()), "etcd-arg \"enable-pprof\": expected key=value");
+  EXPECT_EQ(MessageOf(EncodeServerConfig(config).status()),
+            "etcd-arg \"enable-pprof\": expected key=value");
   config.extra_args = {"data-dir=/x"};
-  EXPECT_EQ(MessageOf(EncodeServerConfig(config).status()), "etcd-arg \"data-dir=/x\": data-dir is set by the server itself");
+  EXPECT_EQ(MessageOf(EncodeServerConfig(config).status()),
+            "etcd-arg \"data-dir=/x\": data-dir is set by the server itself");
 }
 
 TEST(EtcdLogLine, JsonBecomesTextWithItsLevel) {
-  const auto parts = ParseLogLine(R"({"level":"warn","ts":1.5,"caller":"x.go:1","msg":"slow fdatasync","took":"1.5s","n":3})");
+  const auto parts = ParseLogLine(
+      R"({"level":"warn","ts":1.5,"caller":"x.go:1","msg":"slow fdatasync","took":"1.5s","n":3})");
   EXPECT_EQ(parts.level, LogLineParts::Level::kWarn);
   EXPECT_EQ(parts.text, "slow fdatasync n=3 took=1.5s");
   EXPECT_EQ(ParseLogLine("panic: boom").level, LogLineParts::Level::kError);

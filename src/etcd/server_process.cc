@@ -15,9 +15,11 @@ StatusOr<std::string> ProgramVersion(const std::string& binary) {
   ASSIGN_OR_RETURN(const std::string output, RunAndRead({binary, "--version"}, kVersionTimeout));
   constexpr std::string_view kPrefix = "etcd Version: ";
   for (const std::string& line : Split(output, '\n')) {
-    if (line.starts_with(kPrefix)) return std::string(Trim(std::string_view(line).substr(kPrefix.size())));
+    if (line.starts_with(kPrefix))
+      return std::string(Trim(std::string_view(line).substr(kPrefix.size())));
   }
-  return FailedPreconditionError("{} --version does not look like etcd's: {}", binary, Trim(output.substr(0, 200)));
+  return FailedPreconditionError("{} --version does not look like etcd's: {}", binary,
+                                 Trim(output.substr(0, 200)));
 }
 
 LogLineParts ParseLogLine(std::string_view line) {
@@ -27,16 +29,20 @@ LogLineParts ParseLogLine(std::string_view line) {
   if (!parts.is_json) {
     parts.text = line;
     if (line.starts_with("[WARNING]")) parts.level = LogLineParts::Level::kWarn;
-    if (line.starts_with("panic:") || line.starts_with("fatal error:")) parts.level = LogLineParts::Level::kError;
+    if (line.starts_with("panic:") || line.starts_with("fatal error:"))
+      parts.level = LogLineParts::Level::kError;
     return parts;
   }
   std::string level = json.value("level", "info");
   if (level == "warn") parts.level = LogLineParts::Level::kWarn;
-  if (level == "error" || level == "panic" || level == "fatal" || level == "dpanic") parts.level = LogLineParts::Level::kError;
+  if (level == "error" || level == "panic" || level == "fatal" || level == "dpanic")
+    parts.level = LogLineParts::Level::kError;
   parts.text = json.value("msg", "");
   for (const auto& [key, value] : json.items()) {
-    if (key == "level" || key == "msg" || key == "ts" || key == "caller" || key == "stacktrace") continue;
-    parts.text += fmt::format(" {}={}", key, value.is_string() ? value.get<std::string>() : value.dump());
+    if (key == "level" || key == "msg" || key == "ts" || key == "caller" || key == "stacktrace")
+      continue;
+    parts.text +=
+        fmt::format(" {}={}", key, value.is_string() ? value.get<std::string>() : value.dump());
   }
   return parts;
 }
@@ -46,7 +52,8 @@ namespace {
 // Warnings that every start of ours causes and that mean nothing: the files config and name lie beside member/, as in RKE2,
 // and tokens are only for etcd's own users, of which there are none.
 bool IsExpected(std::string_view text) {
-  return text.starts_with("found invalid file under data directory") || text.starts_with("simple token is not cryptographically signed");
+  return text.starts_with("found invalid file under data directory") ||
+         text.starts_with("simple token is not cryptographically signed");
 }
 
 }  // namespace
@@ -58,7 +65,8 @@ void ServerProcess::OnLine(std::string_view line) {
   if (!quiet || !parts.is_json) {
     const MutexLock lock(mutex_);
     last_words_ = last_words_.empty() ? parts.text : last_words_ + "; " + parts.text;
-    if (last_words_.size() > kLastWordsMax) last_words_.erase(0, last_words_.size() - kLastWordsMax);
+    if (last_words_.size() > kLastWordsMax)
+      last_words_.erase(0, last_words_.size() - kLastWordsMax);
   }
   if (quiet) {
     LogDebug("etcd: {}", parts.text);
@@ -71,16 +79,20 @@ void ServerProcess::OnLine(std::string_view line) {
   }
 }
 
-StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::string& binary, const std::string& config_path) {
+StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::string& binary,
+                                                              const std::string& config_path) {
   std::unique_ptr<ServerProcess> process(new ServerProcess());
   // Our settings hold secrets, and what systemd tells us it tells only us: etcd would report READY in our name.
   // (ETCD_* may stay: with a configuration file etcd ignores all but ETCD_UNSUPPORTED_ARCH.)
   std::vector<std::string> hidden = {"AWS_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"};
-  for (const Distribution& distribution : Distributions()) hidden.emplace_back(distribution.env_prefix);
-  ASSIGN_OR_RETURN(process->child_,
-                   ChildProcess::Start({.argv = {binary, "--config-file", config_path},
-                                        .hidden_environment = std::move(hidden),
-                                        .on_output_line = [p = process.get()](std::string_view line) { p->OnLine(line); }}));
+  for (const Distribution& distribution : Distributions())
+    hidden.emplace_back(distribution.env_prefix);
+  ASSIGN_OR_RETURN(
+      process->child_,
+      ChildProcess::Start(
+          {.argv = {binary, "--config-file", config_path},
+           .hidden_environment = std::move(hidden),
+           .on_output_line = [p = process.get()](std::string_view line) { p->OnLine(line); }}));
   return process;
 }
 

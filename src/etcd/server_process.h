@@ -16,15 +16,17 @@ StatusOr<std::string> ProgramVersion(const std::string& binary);
 struct LogLineParts {
   enum class Level { kInfo, kWarn, kError } level = Level::kInfo;
   std::string text;
-  bool is_json = false;  // no: etcd's logger is not at work yet (or no more), or it is another program's line
+  bool is_json =
+      false;  // no: etcd's logger is not at work yet (or no more), or it is another program's line
 };
 LogLineParts ParseLogLine(std::string_view line);
 
-// Starts `binary --config-file config_path`. Its warnings and errors go to our log as "etcd: ..."; the rest too with --debug.
-// It ends with the thread that called this (os/process.h).
+// Starts `binary --config-file config_path`. Its warnings and errors go to our log as "etcd: ..."; the rest too with
+// --debug. It ends with the thread that called this (os/process.h).
 class ServerProcess {
  public:
-  static StatusOr<std::unique_ptr<ServerProcess>> Start(const std::string& binary, const std::string& config_path);
+  static StatusOr<std::unique_ptr<ServerProcess>> Start(const std::string& binary,
+                                                        const std::string& config_path);
 
   ChildProcess& child() { return *child_; }
   // The last lines it wrote at warning or above, or outside its log: why it died, usually.

@@ -25,7 +25,8 @@ struct Difference {
   absl::Time modified_at;  // on disk
   bool newer() const { return !missing && modified_at >= stored->modified_at + kNewerBy; }
 };
-StatusOr<std::map<std::string, Difference>> Differences(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored) {
+StatusOr<std::map<std::string, Difference>> Differences(FileSystem& fs, const DataLayout& layout,
+                                                        const BootstrapData& stored) {
   ASSIGN_OR_RETURN(const BootstrapData on_disk, CollectBootstrapFiles(fs, layout));
   std::map<std::string, Difference> out;
   for (const BootstrapPath& known : BootstrapPaths()) {
@@ -55,19 +56,23 @@ StatusOr<BootstrapData> CollectBootstrapFiles(FileSystem& fs, const DataLayout& 
   return data;
 }
 
-StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored) {
+StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const DataLayout& layout,
+                                                           const BootstrapData& stored) {
   ASSIGN_OR_RETURN(const auto differences, Differences(fs, layout, stored));
   std::vector<std::string> newer, times;
   for (const auto& [path, difference] : differences) {
     if (!difference.newer()) continue;
     if (path == layout.passwd()) continue;
     newer.push_back(path);
-    times.push_back(fmt::format("{} is of {} on disk and of {} in the datastore", path, FormatRfc3339Utc(difference.modified_at),
+    times.push_back(fmt::format("{} is of {} on disk and of {} in the datastore", path,
+                                FormatRfc3339Utc(difference.modified_at),
                                 FormatRfc3339Utc(difference.stored->modified_at)));
   }
   if (!newer.empty()) {
-    return WithHint(FailedPreconditionError("{} newer than datastore and could cause a cluster outage. Remove the file(s) from disk "
-                                            "and restart to be recreated from datastore.", Join(newer, ", ")),
+    return WithHint(FailedPreconditionError("{} newer than datastore and could cause a cluster "
+                                            "outage. Remove the file(s) from disk "
+                                            "and restart to be recreated from datastore.",
+                                            Join(newer, ", ")),
                     Join(times, "; ") + ".");
   }
   std::vector<std::string> written;
@@ -79,7 +84,8 @@ StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const
   return written;
 }
 
-StatusOr<std::string> OverwriteBootstrapFiles(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored, absl::Time now) {
+StatusOr<std::string> OverwriteBootstrapFiles(FileSystem& fs, const DataLayout& layout,
+                                              const BootstrapData& stored, absl::Time now) {
   ASSIGN_OR_RETURN(const auto differences, Differences(fs, layout, stored));
   std::string backup;
   for (const auto& [path, difference] : differences) {
@@ -92,7 +98,8 @@ StatusOr<std::string> OverwriteBootstrapFiles(FileSystem& fs, const DataLayout& 
     RETURN_IF_ERROR(CopyTree(fs, layout.tls(), backup));
     RETURN_IF_ERROR(fs.SyncDirectory(layout.server()));
   }
-  for (const auto& [path, difference] : differences) RETURN_IF_ERROR(WriteOne(fs, path, *difference.stored));
+  for (const auto& [path, difference] : differences)
+    RETURN_IF_ERROR(WriteOne(fs, path, *difference.stored));
   return backup;
 }
 

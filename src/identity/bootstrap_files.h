@@ -18,10 +18,12 @@ StatusOr<BootstrapData> CollectBootstrapFiles(FileSystem& fs, const DataLayout& 
 // purpose, so a person must choose; the message names each with both times. Nothing is written then. Not so cred/passwd,
 // which every start brings in line with the tokens it is given: a newer one stays, and the datastore gets it.
 // Source: K3s pkg/cluster/bootstrap.go (ReconcileBootstrapData).
-StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored);
+StatusOr<std::vector<std::string>> ReconcileBootstrapFiles(FileSystem& fs, const DataLayout& layout,
+                                                           const BootstrapData& stored);
 
 // A reset: `stored` wins whatever the times are. If that changes a file under tls/, the directory is copied to tls-<unix>
 // first; returns the copy's path, or an empty text.
-StatusOr<std::string> OverwriteBootstrapFiles(FileSystem& fs, const DataLayout& layout, const BootstrapData& stored, absl::Time now);
+StatusOr<std::string> OverwriteBootstrapFiles(FileSystem& fs, const DataLayout& layout,
+                                              const BootstrapData& stored, absl::Time now);
 
 }  // namespace holdfast

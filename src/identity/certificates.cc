@@ -12,8 +12,8 @@ namespace {
 constexpr std::uint64_t kPemBytesMax = 1 * kMiB;
 
 struct Ca {
-  const char* stem;       // below tls/
-  const char* name;       // of a new one; "%" is replaced by the distribution
+  const char* stem;  // below tls/
+  const char* name;  // of a new one; "%" is replaced by the distribution
 };
 constexpr std::array<Ca, 5> kCas = {{{"client-ca", "%-client-ca"},
                                      {"server-ca", "%-server-ca"},
@@ -27,10 +27,11 @@ struct Leaf {
   const char* common_name;
   bool server, client;
 };
-constexpr std::array<Leaf, 4> kLeaves = {{{"supervisor", "server-ca", "supervisor", true, false},
-                                          {"etcd/server-client", "etcd/server-ca", "etcd-server", true, true},
-                                          {"etcd/peer-server-client", "etcd/peer-ca", "etcd-peer", true, true},
-                                          {"etcd/client", "etcd/server-ca", "etcd-client", false, true}}};
+constexpr std::array<Leaf, 4> kLeaves = {
+    {{"supervisor", "server-ca", "supervisor", true, false},
+     {"etcd/server-client", "etcd/server-ca", "etcd-server", true, true},
+     {"etcd/peer-server-client", "etcd/peer-ca", "etcd-peer", true, true},
+     {"etcd/client", "etcd/server-ca", "etcd-client", false, true}}};
 
 std::string CommonName(std::string_view pattern, const CertificateOptions& options) {
   std::string name(pattern);
@@ -44,7 +45,8 @@ Status WritePair(FileSystem& fs, const std::string& stem, const KeyPair& pair) {
   return WriteFileAtomically(fs, stem + ".crt", pair.certificate_pem, 0644);
 }
 
-Status EnsureCa(FileSystem& fs, const std::string& stem, const std::string& common_name, const CertificateOptions& options) {
+Status EnsureCa(FileSystem& fs, const std::string& stem, const std::string& common_name,
+                const CertificateOptions& options) {
   ASSIGN_OR_RETURN(const bool has_certificate, Exists(fs, stem + ".crt"));
   ASSIGN_OR_RETURN(const bool has_key, Exists(fs, stem + ".key"));
   if (!has_certificate && (!has_key || options.replace_lone_keys)) {
@@ -52,11 +54,14 @@ Status EnsureCa(FileSystem& fs, const std::string& stem, const std::string& comm
     return WritePair(fs, stem, pair);
   }
   if (has_certificate != has_key) {
-    return WithHint(FailedPreconditionError("{}.{} is there, but {}.{} is not", stem, has_key ? "key" : "crt", stem, has_key ? "crt" : "key"),
-                    "Put it back from a copy; or remove both, so that they are written again from the datastore.");
+    return WithHint(FailedPreconditionError("{}.{} is there, but {}.{} is not", stem,
+                                            has_key ? "key" : "crt", stem, has_key ? "crt" : "key"),
+                    "Put it back from a copy; or remove both, so that they are written again from "
+                    "the datastore.");
   }
   ASSIGN_OR_RETURN(const KeyPair pair, ReadKeyPair(fs, stem));
-  if (!KeyMatches(pair)) return FailedPreconditionError("{}.key does not belong to {}.crt", stem, stem);
+  if (!KeyMatches(pair))
+    return FailedPreconditionError("{}.key does not belong to {}.crt", stem, stem);
   return OkStatus();
 }
 
@@ -73,7 +78,8 @@ StatusOr<KeyPair> ReadKeyPair(FileSystem& fs, const std::string& stem) {
 StatusOr<bool> HasCas(FileSystem& fs, const DataLayout& layout) {
   for (const Ca& ca : kCas) {
     for (const char* suffix : {".crt", ".key"}) {
-      ASSIGN_OR_RETURN(const bool exists, Exists(fs, JoinPath(layout.tls(), std::string(ca.stem) + suffix)));
+      ASSIGN_OR_RETURN(const bool exists,
+                       Exists(fs, JoinPath(layout.tls(), std::string(ca.stem) + suffix)));
       if (!exists) return false;
     }
   }
@@ -83,7 +89,8 @@ StatusOr<bool> HasCas(FileSystem& fs, const DataLayout& layout) {
 Status EnsureCas(FileSystem& fs, const DataLayout& layout, const CertificateOptions& options) {
   RETURN_IF_ERROR(MakeDirectories(fs, layout.etcd_tls(), 0700));
   for (const Ca& ca : kCas) {
-    RETURN_IF_ERROR(EnsureCa(fs, JoinPath(layout.tls(), ca.stem), CommonName(ca.name, options), options));
+    RETURN_IF_ERROR(
+        EnsureCa(fs, JoinPath(layout.tls(), ca.stem), CommonName(ca.name, options), options));
   }
   const std::string service_key = JoinPath(layout.tls(), "service.key");
   ASSIGN_OR_RETURN(const bool has_service_key, Exists(fs, service_key));

@@ -17,8 +17,8 @@
 namespace holdfast {
 
 struct CertificateOptions {
-  std::string distribution;        // for the names of new CAs: "holdfast-server-ca@<unix>"
-  std::vector<std::string> sans;   // this node's names and addresses, besides loopback
+  std::string distribution;       // for the names of new CAs: "holdfast-server-ca@<unix>"
+  std::vector<std::string> sans;  // this node's names and addresses, besides loopback
   absl::Time now;
   // A CA's key without its certificate is what a killed first run left: both are made anew. Otherwise it is a loss.
   bool replace_lone_keys = false;

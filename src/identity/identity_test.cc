@@ -18,7 +18,9 @@ class IdentityTest : public ::testing::Test {
     ASSERT_TRUE(EnsureCas(fs_, layout_, options_).ok());
     ASSERT_TRUE(EnsureLeaves(fs_, layout_, options_).ok());
   }
-  std::string Read(const std::string& path) { return ReadFile(fs_, path, 1 << 20).value_or("none"); }
+  std::string Read(const std::string& path) {
+    return ReadFile(fs_, path, 1 << 20).value_or("none");
+  }
   void Write(const std::string& path, std::string_view text, absl::Time time) {
     ASSERT_TRUE(WriteFileAtomically(fs_, path, text, 0600).ok());
     ASSERT_TRUE(fs_.SetModified(path, time).ok());
@@ -28,7 +30,8 @@ class IdentityTest : public ::testing::Test {
   testing::TempDir dir_;
   DataLayout layout_{dir_.path()};
   absl::Time now_ = absl::FromUnixSeconds(1753178523);
-  CertificateOptions options_{.distribution = "holdfast", .sans = {"node-1", "10.0.0.1"}, .now = now_};
+  CertificateOptions options_{
+      .distribution = "holdfast", .sans = {"node-1", "10.0.0.1"}, .now = now_};
   std::string ca_ = JoinPath(layout_.tls(), "server-ca.crt");
 };
 
@@ -36,7 +39,8 @@ TEST_F(IdentityTest, CertificatesAreMadeOnceAndLeavesFollowTheirNeeds) {
   MakeAll();
   const std::string ca = Read(ca_), leaf = Read(JoinPath(layout_.etcd_tls(), "server-client.crt"));
   EXPECT_EQ(fs_.Stat(JoinPath(layout_.etcd_tls(), "server-client.key"))->mode, 0600u);
-  EXPECT_EQ(Inspect(Read(JoinPath(layout_.etcd_tls(), "peer-ca.crt")))->common_name, "etcd-peer-ca@1753178523");
+  EXPECT_EQ(Inspect(Read(JoinPath(layout_.etcd_tls(), "peer-ca.crt")))->common_name,
+            "etcd-peer-ca@1753178523");
   MakeAll();
   EXPECT_EQ(Read(ca_), ca);
   EXPECT_EQ(Read(JoinPath(layout_.etcd_tls(), "server-client.crt")), leaf);
@@ -74,7 +78,11 @@ TEST_F(IdentityTest, AKeyThatAKilledFirstRunLeftIsReplaced) {
 
 TEST_F(IdentityTest, TokenFilesAreRke2s) {
   MakeAll();
-  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret()}).ok());
+  ASSERT_TRUE(
+      WriteTokenFiles(
+          fs_, layout_,
+          {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret()})
+          .ok());
   EXPECT_EQ(Read(layout_.token()), "K10" + CaHash(Read(ca_)).value() + "::server:secret\n");
   EXPECT_EQ(Read(layout_.agent_token()), Read(layout_.token()));
   EXPECT_EQ(fs_.Stat(layout_.token())->mode, 0600u);
@@ -85,15 +93,25 @@ TEST_F(IdentityTest, TokenFilesAreRke2s) {
   EXPECT_EQ(passwd.RoleOf("server", Secret("secret")), "holdfast:server");
   EXPECT_EQ(passwd.RoleOf("node", Secret("secret")), "holdfast:agent");
   // a token of its own for agents, later
-  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("pw2")}).ok());
+  ASSERT_TRUE(WriteTokenFiles(fs_, layout_,
+                              {.distribution = "holdfast",
+                               .password = Secret("secret"),
+                               .agent_password = Secret("pw2")})
+                  .ok());
   EXPECT_TRUE(Read(layout_.agent_token()).ends_with("::node:pw2\n"));
   EXPECT_TRUE(Read(layout_.token()).ends_with("::server:secret\n"));
   // and without it again: the file must not say what is not true any more
-  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret()}).ok());
+  ASSERT_TRUE(
+      WriteTokenFiles(
+          fs_, layout_,
+          {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret()})
+          .ok());
   EXPECT_EQ(Read(layout_.agent_token()), Read(layout_.token()));
 }
 
-TEST_F(IdentityTest, WithoutATokenThePasswordIsEmpty) { EXPECT_TRUE(ServerPassword(fs_, layout_, Secret())->empty()); }
+TEST_F(IdentityTest, WithoutATokenThePasswordIsEmpty) {
+  EXPECT_TRUE(ServerPassword(fs_, layout_, Secret())->empty());
+}
 
 TEST_F(IdentityTest, DeletedAndOlderFilesComeBackFromTheDatastore) {
   MakeAll();
@@ -113,18 +131,28 @@ TEST_F(IdentityTest, NewerFilesOnDiskNeedAPerson) {
   const absl::Time stored_at = stored.at("ServerCA").modified_at;
   Write(ca_, "edited", stored_at + absl::Seconds(4));
   const Status status = ReconcileBootstrapFiles(fs_, layout_, stored).status();
-  EXPECT_EQ(MessageOf(status), ca_ + " newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart "
-                               "to be recreated from datastore.");
+  EXPECT_EQ(MessageOf(status), ca_ +
+                                   " newer than datastore and could cause a cluster outage. Remove "
+                                   "the file(s) from disk and restart "
+                                   "to be recreated from datastore.");
   EXPECT_NE(HintOf(status).find("on disk and of"), std::string::npos);
   EXPECT_EQ(Read(ca_), "edited");
 }
 
 TEST_F(IdentityTest, ANewerPasswdFileStays) {
   MakeAll();
-  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("a")}).ok());
+  ASSERT_TRUE(
+      WriteTokenFiles(
+          fs_, layout_,
+          {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("a")})
+          .ok());
   const BootstrapData stored = CollectBootstrapFiles(fs_, layout_).value();
   const absl::Time stored_at = stored.at("PasswdFile").modified_at;
-  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("b")}).ok());
+  ASSERT_TRUE(
+      WriteTokenFiles(
+          fs_, layout_,
+          {.distribution = "holdfast", .password = Secret("secret"), .agent_password = Secret("b")})
+          .ok());
   ASSERT_TRUE(fs_.SetModified(layout_.passwd(), stored_at + absl::Seconds(4)).ok());
   const std::string newer = Read(layout_.passwd());
   EXPECT_TRUE(ReconcileBootstrapFiles(fs_, layout_, stored)->empty());
@@ -152,8 +180,10 @@ TEST(OpenBootstrap, RightTokenOpensWrongOneIsToldWhichIsNeeded) {
   EXPECT_EQ(OpenBootstrap(sealed, Secret("secret"), "the snapshot").value(), data);
   const Status wrong = OpenBootstrap(sealed, Secret("other"), "the snapshot").status();
   EXPECT_TRUE(absl::IsUnauthenticated(wrong));
-  EXPECT_EQ(MessageOf(wrong), "bootstrap data already found and encrypted with different token: the snapshot needs the token with the "
-                              "hash 2bb80d537b1d, the token given has the hash d9298a10d1b0");
+  EXPECT_EQ(MessageOf(wrong),
+            "bootstrap data already found and encrypted with different token: the snapshot needs "
+            "the token with the "
+            "hash 2bb80d537b1d, the token given has the hash d9298a10d1b0");
   EXPECT_FALSE(OpenBootstrap({}, Secret("x"), "s")->has_value());
   EXPECT_FALSE(OpenBootstrap({{"/bootstrap/2bb80d537b1d", "garbage"}}, Secret("secret"), "s").ok());
 }

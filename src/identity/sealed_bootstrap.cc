@@ -9,23 +9,33 @@
 
 namespace holdfast {
 
-StatusOr<std::optional<BootstrapData>> OpenBootstrap(const std::map<std::string, std::string>& sealed, const Secret& password,
-                                                     std::string_view source) {
+StatusOr<std::optional<BootstrapData>> OpenBootstrap(
+    const std::map<std::string, std::string>& sealed, const Secret& password,
+    std::string_view source) {
   if (sealed.empty()) return std::optional<BootstrapData>();
   if (sealed.size() > 1) LogWarn("found multiple bootstrap keys in {}", source);
   const auto ours = sealed.find(BootstrapKeyName(password));
   if (ours == sealed.end()) {
     std::vector<std::string> hashes;
-    for (const auto& [key, value] : sealed) hashes.push_back(key.substr(kBootstrapKeyPrefix.size()));
-    const std::string given = password.empty() ? "no token was given" : fmt::format("the token given has the hash {}", TokenHash(password));
-    return WithHint(UnauthenticatedError("bootstrap data already found and encrypted with different token: {} needs the token with the "
-                                         "hash {}, {}", source, Join(hashes, " or "), given),
-                    "Give the server token of the time with --token or --token-file; the hash is the first 12 hex digits of the "
+    for (const auto& [key, value] : sealed)
+      hashes.push_back(key.substr(kBootstrapKeyPrefix.size()));
+    const std::string given =
+        password.empty() ? "no token was given"
+                         : fmt::format("the token given has the hash {}", TokenHash(password));
+    return WithHint(UnauthenticatedError("bootstrap data already found and encrypted with "
+                                         "different token: {} needs the token with the "
+                                         "hash {}, {}",
+                                         source, Join(hashes, " or "), given),
+                    "Give the server token of the time with --token or --token-file; the hash is "
+                    "the first 12 hex digits of the "
                     "SHA-256 of its password.");
   }
   auto plaintext = OpenSealed(ours->second, password);
   if (!plaintext.ok()) {
-    return Annotate(plaintext.status(), fmt::format("bootstrap data already found and encrypted with different token: {} in {}", ours->first, source));
+    return Annotate(
+        plaintext.status(),
+        fmt::format("bootstrap data already found and encrypted with different token: {} in {}",
+                    ours->first, source));
   }
   auto data = DecodeBootstrap(*plaintext);
   RETURN_IF_ERROR(data.status(), "{} in {}", ours->first, source);

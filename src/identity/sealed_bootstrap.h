@@ -14,7 +14,8 @@ namespace holdfast {
 // `sealed`: the live keys below /bootstrap/ with their values. nullopt if there are none (a datastore that was not made by
 // this family of programs). kUnauthenticated if none is sealed with this password: the message says which token hash is
 // needed and which was given. `source` names the place in messages.
-StatusOr<std::optional<BootstrapData>> OpenBootstrap(const std::map<std::string, std::string>& sealed, const Secret& password,
-                                                     std::string_view source);
+StatusOr<std::optional<BootstrapData>> OpenBootstrap(
+    const std::map<std::string, std::string>& sealed, const Secret& password,
+    std::string_view source);
 
 }  // namespace holdfast

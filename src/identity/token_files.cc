@@ -21,7 +21,8 @@ Status WriteIfDifferent(FileSystem& fs, const std::string& path, std::string_vie
 
 // A link to `target`, unless something of that name says the same.
 Status LinkIfDifferent(FileSystem& fs, const std::string& target, const std::string& link) {
-  const auto wanted = ReadFile(fs, target, kTokenBytesMax), present = ReadFile(fs, link, kTokenBytesMax);
+  const auto wanted = ReadFile(fs, target, kTokenBytesMax),
+             present = ReadFile(fs, link, kTokenBytesMax);
   if (wanted.ok() && present.ok() && *wanted == *present) return OkStatus();
   const Status removed = fs.RemoveFile(link);
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
@@ -30,14 +31,17 @@ Status LinkIfDifferent(FileSystem& fs, const std::string& target, const std::str
 
 }  // namespace
 
-StatusOr<Secret> WaitForTokenFile(FileSystem& fs, Clock& clock, const std::string& path, std::stop_token stop) {
+StatusOr<Secret> WaitForTokenFile(FileSystem& fs, Clock& clock, const std::string& path,
+                                  std::stop_token stop) {
   const Deadline deadline(clock, kTokenFileTimeout);
   for (bool first = true;; first = false) {
     const auto text = ReadFile(fs, path, kTokenBytesMax);
     if (text.ok() && !Trim(*text).empty()) return Secret(std::string(Trim(*text)));
     if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
     if (first) LogInfo("waiting for the token file {}", path);
-    if (deadline.passed()) return DeadlineExceededError("the token file {} did not appear within {}", path, FormatGoDuration(kTokenFileTimeout));
+    if (deadline.passed())
+      return DeadlineExceededError("the token file {} did not appear within {}", path,
+                                   FormatGoDuration(kTokenFileTimeout));
     if (!clock.Sleep(kTokenFilePoll, stop)) return CancelledError("stopped");
   }
 }
@@ -55,7 +59,8 @@ StatusOr<Secret> ServerPassword(FileSystem& fs, const DataLayout& layout, const 
 }
 
 Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFileOptions& options) {
-  ASSIGN_OR_RETURN(const std::string ca, ReadFile(fs, JoinPath(layout.tls(), "server-ca.crt"), kPasswdBytesMax));
+  ASSIGN_OR_RETURN(const std::string ca,
+                   ReadFile(fs, JoinPath(layout.tls(), "server-ca.crt"), kPasswdBytesMax));
   ASSIGN_OR_RETURN(const std::string ca_hash, CaHash(ca));
   const auto file_text = [&](const char* user, const Secret& password) {
     return FormatToken({.ca_hash = ca_hash, .user = user, .password = password}).reveal() + "\n";
@@ -66,7 +71,8 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
     RETURN_IF_ERROR(LinkIfDifferent(fs, layout.token(), layout.agent_token()));
   } else {
     // Over a link too, which shows another text: the rename takes its place.
-    RETURN_IF_ERROR(WriteIfDifferent(fs, layout.agent_token(), file_text("node", options.agent_password)));
+    RETURN_IF_ERROR(
+        WriteIfDifferent(fs, layout.agent_token(), file_text("node", options.agent_password)));
   }
 
   RETURN_IF_ERROR(MakeDirectories(fs, layout.cred(), 0700));
@@ -77,8 +83,10 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
     return present.status();
   }
   const Secret& agent = options.agent_password.empty() ? options.password : options.agent_password;
-  const std::string server_role = options.distribution + kServerRoleSuffix, agent_role = options.distribution + kAgentRoleSuffix;
-  if (passwd.RoleOf("server", options.password) != server_role) passwd.Set("server", options.password, server_role);
+  const std::string server_role = options.distribution + kServerRoleSuffix,
+                    agent_role = options.distribution + kAgentRoleSuffix;
+  if (passwd.RoleOf("server", options.password) != server_role)
+    passwd.Set("server", options.password, server_role);
   if (passwd.RoleOf("node", agent) != agent_role) passwd.Set("node", agent, agent_role);
   return WriteIfDifferent(fs, layout.passwd(), passwd.Format().reveal());
 }

@@ -17,7 +17,8 @@ inline constexpr char kServerRoleSuffix[] = ":server", kAgentRoleSuffix[] = ":ag
 
 // The content of --token-file, trimmed. Waits for the file to appear, at most 4 minutes, looking every 2 seconds, as RKE2
 // does; kDeadlineExceeded then.
-StatusOr<Secret> WaitForTokenFile(FileSystem& fs, Clock& clock, const std::string& path, std::stop_token stop);
+StatusOr<Secret> WaitForTokenFile(FileSystem& fs, Clock& clock, const std::string& path,
+                                  std::stop_token stop);
 
 // The server password that is in force: of `given` (a token in any form; empty: none), else of server/token.
 // An empty Secret if there is neither. kInvalidArgument if the text is no server token.

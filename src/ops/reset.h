@@ -2,9 +2,9 @@
 // with the data it has, or with those of a snapshot.
 //
 // Everything is verified before anything live is touched: the snapshot's digest and structure, that the token opens the
-// bootstrap data in it, the space. Then the new directory is swapped in (restore/swap_dir.h), the certificates are made those
-// of the snapshot, etcd is started on loopback only and must come up healthy as the only member. If it does not, the old
-// data and certificates are put back. What a crash leaves is put in order by the next start.
+// bootstrap data in it, the space. Then the new directory is swapped in (restore/swap_dir.h), the certificates are made
+// those of the snapshot, etcd is started on loopback only and must come up healthy as the only member. If it does not, the
+// old data and certificates are put back. What a crash leaves is put in order by the next start.
 #pragma once
 
 #include <functional>
@@ -22,11 +22,11 @@ namespace holdfast {
 struct ResetRequest {
   DataLayout layout;
   std::string node_name;
-  ServerFilesOptions files;      // tokens.password: empty if none is known
-  etcd::RunOptions etcd;         // name and the switches of a reset are set here
+  ServerFilesOptions files;  // tokens.password: empty if none is known
+  etcd::RunOptions etcd;     // name and the switches of a reset are set here
 
-  std::string restore_path;      // empty: keep the data
-  std::string working_directory; // of the caller
+  std::string restore_path;       // empty: keep the data
+  std::string working_directory;  // of the caller
   std::string snapshot_directory;
   std::uint64_t bump_revision = 0;
   bool mark_compacted = false;

@@ -16,16 +16,19 @@ StatusOr<std::uint64_t> FindSelf(const Membership& membership, const RestoreRequ
   for (const Member& member : membership.members) {
     if (member.name != request.name) continue;
     std::vector<std::string> advertised = Split(request.advertise_peer_urls, ',');
-    for (const std::string& url : advertised) RETURN_IF_ERROR(CheckPeerUrl(url), "initial-advertise-peer-urls");
+    for (const std::string& url : advertised)
+      RETURN_IF_ERROR(CheckPeerUrl(url), "initial-advertise-peer-urls");
     std::sort(advertised.begin(), advertised.end());
     if (advertised != member.peer_urls) {
-      return InvalidArgumentError("--initial-cluster has {}={} but --initial-advertise-peer-urls is {}", member.name,
-                                  Join(member.peer_urls, ","), request.advertise_peer_urls);
+      return InvalidArgumentError(
+          "--initial-cluster has {}={} but --initial-advertise-peer-urls is {}", member.name,
+          Join(member.peer_urls, ","), request.advertise_peer_urls);
     }
     return member.id;
   }
-  return InvalidArgumentError("couldn't find local name \"{}\" in the initial cluster configuration \"{}\"", request.name,
-                              request.initial_cluster);
+  return InvalidArgumentError(
+      "couldn't find local name \"{}\" in the initial cluster configuration \"{}\"", request.name,
+      request.initial_cluster);
 }
 
 Status CheckEmpty(FileSystem& fs, const std::string& directory) {
@@ -33,7 +36,8 @@ Status CheckEmpty(FileSystem& fs, const std::string& directory) {
   if (absl::IsNotFound(entries.status())) return OkStatus();
   RETURN_IF_ERROR(entries.status(), "data-dir");
   if (entries->empty()) return OkStatus();
-  return WithHint(AlreadyExistsError("data-dir {} is not empty", directory), "Nothing was changed. Give a directory that is not there yet.");
+  return WithHint(AlreadyExistsError("data-dir {} is not empty", directory),
+                  "Nothing was changed. Give a directory that is not there yet.");
 }
 
 // Makes the directory if it is not there, and removes it again unless kept.
@@ -66,11 +70,14 @@ class TargetDirectory {
 }  // namespace
 
 StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const RestoreRequest& request) {
-  ASSIGN_OR_RETURN(Membership membership, ParseInitialCluster(request.initial_cluster, request.initial_cluster_token));
+  ASSIGN_OR_RETURN(Membership membership,
+                   ParseInitialCluster(request.initial_cluster, request.initial_cluster_token));
   ASSIGN_OR_RETURN(const std::uint64_t self, FindSelf(membership, request));
   RETURN_IF_ERROR(CheckEmpty(fs, request.data_dir));
   ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(request.snapshot), "snapshot");
-  if (info.kind != FileKind::kFile) return InvalidArgumentError("snapshot path must be a file, not a directory: {}", request.snapshot);
+  if (info.kind != FileKind::kFile)
+    return InvalidArgumentError("snapshot path must be a file, not a directory: {}",
+                                request.snapshot);
   ASSIGN_OR_RETURN(const auto snapshot, fs.OpenForRead(request.snapshot));
   ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot));
 
@@ -86,13 +93,16 @@ StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const RestoreRequest
                      .mark_compacted = request.mark_compacted,
                      .clear_alarms = request.clear_alarms,
                      .stop = request.stop};
-  if (request.on_progress) build.on_progress = [&](std::uint64_t done) { request.on_progress(done, size.snapshot_bytes); };
+  if (request.on_progress)
+    build.on_progress = [&](std::uint64_t done) { request.on_progress(done, size.snapshot_bytes); };
   ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs, *snapshot, build));
   target.Keep();
   RETURN_IF_ERROR(fs.SyncDirectory(DirName(request.data_dir)));
   if (found.alarms > 0 && !request.clear_alarms) {
-    LogWarn("the snapshot was taken with an alarm raised; a NOSPACE alarm keeps the restored cluster read-only until it is disarmed "
-            "(etcdctl alarm disarm), or restore with --clear-alarms");
+    LogWarn(
+        "the snapshot was taken with an alarm raised; a NOSPACE alarm keeps the restored cluster "
+        "read-only until it is disarmed "
+        "(etcdctl alarm disarm), or restore with --clear-alarms");
   }
   return found;
 }

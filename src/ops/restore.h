@@ -14,7 +14,7 @@ namespace holdfast {
 struct RestoreRequest {
   std::string snapshot;  // path
   std::string data_dir;
-  std::string wal_dir;   // empty: in data_dir
+  std::string wal_dir;  // empty: in data_dir
   std::string name = "default";
   std::string initial_cluster = "default=http://localhost:2380";
   std::string initial_cluster_token = "etcd-cluster";

@@ -14,7 +14,8 @@ namespace holdfast {
 
 // The bootstrap data in etcd's database file, while etcd does not run. nullopt if there is no database or it holds none.
 // kUnauthenticated: another token sealed them. kDataLoss: the database is damaged.
-StatusOr<std::optional<BootstrapData>> ReadStoredBootstrap(FileSystem& fs, const DataLayout& layout, const Secret& password);
+StatusOr<std::optional<BootstrapData>> ReadStoredBootstrap(FileSystem& fs, const DataLayout& layout,
+                                                           const Secret& password);
 
 struct ServerFilesOptions {
   CertificateOptions certificates;
@@ -32,6 +33,7 @@ Status MakeServerDirectories(FileSystem& fs, const DataLayout& layout);
 Status RemoveUnfinishedFiles(FileSystem& fs, const DataLayout& layout);
 
 // "<node>-<8 hex>": a member name nobody had before; written to `path` (0600, no newline).
-StatusOr<std::string> WriteNewMemberName(FileSystem& fs, const std::string& path, const std::string& node, Random& random);
+StatusOr<std::string> WriteNewMemberName(FileSystem& fs, const std::string& path,
+                                         const std::string& node, Random& random);
 
 }  // namespace holdfast

@@ -15,7 +15,8 @@ Status CheckDirectory(const SnapshotPlace& place) {
   if (place.make_if_missing) return MakeDirectories(place.fs, place.directory, 0700);
   const auto info = place.fs.Stat(place.directory);
   RETURN_IF_ERROR(info.status(), "failed to get etcd-snapshot-dir");
-  if (info->kind != FileKind::kDirectory) return FailedPreconditionError("{} is not a directory", place.directory);
+  if (info->kind != FileKind::kDirectory)
+    return FailedPreconditionError("{} is not a directory", place.directory);
   return OkStatus();
 }
 
@@ -41,16 +42,20 @@ SnapshotRecord RecordOf(const CatalogEntry& entry, const std::string& node) {
 
 }  // namespace
 
-StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client, Clock& clock, Mutex& one_at_a_time,
+StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client,
+                                        Clock& clock, Mutex& one_at_a_time,
                                         const SaveRequest& request) {
   RETURN_IF_ERROR(CheckBaseName(request.base));
   const std::unique_lock lock(one_at_a_time, std::try_to_lock);
   if (!lock.owns_lock()) {
-    return WithHint(AbortedError("snapshot save already in progress"), "Wait until the other one has ended, then try again.");
+    return WithHint(AbortedError("snapshot save already in progress"),
+                    "Wait until the other one has ended, then try again.");
   }
   RETURN_IF_ERROR(CheckDirectory(place));
-  ASSIGN_OR_RETURN(const etcd::MemberStatus member, client.GetStatus(), "failed to check etcd status for snapshot");
-  if (member.is_learner) return FailedPreconditionError("Unable to take snapshot: not supported for learner");
+  ASSIGN_OR_RETURN(const etcd::MemberStatus member, client.GetStatus(),
+                   "failed to check etcd status for snapshot");
+  if (member.is_learner)
+    return FailedPreconditionError("Unable to take snapshot: not supported for learner");
   LogInfo("Saving etcd snapshot {} to {}", request.base, place.directory);
   LocalStore store(place.fs, place.directory);
   const absl::Duration start = clock.Steady();
@@ -63,10 +68,12 @@ StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client
                                                             .stop = request.stop,
                                                             .on_progress = request.on_progress}));
   if (!saved.manifest_status.ok()) {
-    LogWarn("Snapshot {} is saved, but its metadata could not be written: {}", saved.name, MessageOf(saved.manifest_status));
+    LogWarn("Snapshot {} is saved, but its metadata could not be written: {}", saved.name,
+            MessageOf(saved.manifest_status));
   }
-  LogInfo("Saved etcd snapshot {}: revision {}, {} in {}", saved.name, saved.manifest.revision.value_or(0),
-          FormatBytes(saved.manifest.file_bytes), FormatGoDuration(absl::Floor(clock.Steady() - start, absl::Milliseconds(1))));
+  LogInfo("Saved etcd snapshot {}: revision {}, {} in {}", saved.name,
+          saved.manifest.revision.value_or(0), FormatBytes(saved.manifest.file_bytes),
+          FormatGoDuration(absl::Floor(clock.Steady() - start, absl::Milliseconds(1))));
   return saved;
 }
 
@@ -127,10 +134,11 @@ DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::
 
 Status CleanSnapshotPlace(const SnapshotPlace& place) {
   LocalStore store(place.fs, place.directory);
-  ASSIGN_OR_RETURN(const std::vector<std::string> removed, store.RemoveUnfinished([&](std::string_view name) {
-    return IsNamedForNode(name, place.node);
-  }));
-  for (const std::string& name : removed) LogWarn("removed {}, left unfinished by an interrupted snapshot", name);
+  ASSIGN_OR_RETURN(const std::vector<std::string> removed,
+                   store.RemoveUnfinished(
+                       [&](std::string_view name) { return IsNamedForNode(name, place.node); }));
+  for (const std::string& name : removed)
+    LogWarn("removed {}, left unfinished by an interrupted snapshot", name);
   return OkStatus();
 }
 

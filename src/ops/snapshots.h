@@ -37,7 +37,8 @@ struct SaveRequest {
 // kFailedPrecondition: this member is a learner, or a directory that must be there is not.
 // Success means that the snapshot is durable and its digest verified; a manifest that could not be written is a warning in
 // the log. Logs start and result.
-StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client, Clock& clock, Mutex& one_at_a_time,
+StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client,
+                                        Clock& clock, Mutex& one_at_a_time,
                                         const SaveRequest& request);
 
 StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotPlace& place);

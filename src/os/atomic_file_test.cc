@@ -36,7 +36,8 @@ TEST_F(AtomicFileTest, AbandonedLeavesTheOldFileAndNothingElse) {
 }
 
 TEST_F(AtomicFileTest, LeftoverOfAKilledRunIsReplaced) {
-  ASSERT_TRUE(fs_.Create(path_ + ".part", 0644)->get()->WriteAt(0, BytesOf("a longer leftover")).ok());
+  ASSERT_TRUE(
+      fs_.Create(path_ + ".part", 0644)->get()->WriteAt(0, BytesOf("a longer leftover")).ok());
   ASSERT_TRUE(WriteFileAtomically(fs_, path_, "new", 0600).ok());
   EXPECT_EQ(Content(), "new");
   EXPECT_EQ(fs_.Stat(path_)->mode, 0600u);

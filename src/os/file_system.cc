@@ -61,7 +61,8 @@ Status RemoveTree(FileSystem& fs, const std::string& path) {
 
 namespace {
 
-Status CopyFile(FileSystem& fs, const std::string& from, const std::string& to, const FileInfo& info) {
+Status CopyFile(FileSystem& fs, const std::string& from, const std::string& to,
+                const FileInfo& info) {
   ASSIGN_OR_RETURN(const auto in, fs.OpenForRead(from));
   ASSIGN_OR_RETURN(const auto out, fs.Create(to, info.mode));
   std::uint8_t block[64 * kKiB];

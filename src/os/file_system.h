@@ -70,7 +70,8 @@ class FileSystem {
   // A new file with exactly `mode`; kAlreadyExists if there is one.
   virtual StatusOr<std::unique_ptr<File>> Create(const std::string& path, std::uint32_t mode) = 0;
   // The file, made with `mode` if it is not there: for lock files.
-  virtual StatusOr<std::unique_ptr<File>> OpenOrCreate(const std::string& path, std::uint32_t mode) = 0;
+  virtual StatusOr<std::unique_ptr<File>> OpenOrCreate(const std::string& path,
+                                                       std::uint32_t mode) = 0;
 
   // Follows links; kNotFound if nothing is there.
   virtual StatusOr<FileInfo> Stat(const std::string& path) = 0;

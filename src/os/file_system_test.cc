@@ -30,7 +30,8 @@ TEST_F(PosixFileSystemTest, ModesDoNotDependOnTheUmask) {
 
 TEST_F(PosixFileSystemTest, MakeDirectoriesRefusesAFileInTheWay) {
   Write(dir_ / "f", "");
-  EXPECT_EQ(MessageOf(MakeDirectories(fs_, dir_ / "f", 0700)), (dir_ / "f") + " is not a directory");
+  EXPECT_EQ(MessageOf(MakeDirectories(fs_, dir_ / "f", 0700)),
+            (dir_ / "f") + " is not a directory");
 }
 
 TEST_F(PosixFileSystemTest, ReadAtIsShortOnlyAtTheEnd) {

@@ -91,7 +91,8 @@ std::string ListenerInode(int port) {
     while (std::getline(lines, line)) {
       std::istringstream fields(line);
       std::string slot, local, remote, state, queue, timer, retransmits, uid, timeout, inode;
-      fields >> slot >> local >> remote >> state >> queue >> timer >> retransmits >> uid >> timeout >> inode;
+      fields >> slot >> local >> remote >> state >> queue >> timer >> retransmits >> uid >>
+          timeout >> inode;
       if (state == "0A" && local.ends_with(suffix)) return inode;  // 0A: LISTEN
     }
   }
@@ -148,7 +149,8 @@ std::string NodeAddress() {
     }
     return {};
   };
-  if (auto a = first([&](const auto& i) { return i.v4 && i.interface == routed; }); !a.empty()) return a;
+  if (auto a = first([&](const auto& i) { return i.v4 && i.interface == routed; }); !a.empty())
+    return a;
   if (auto a = first([](const auto& i) { return i.v4; }); !a.empty()) return a;
   if (auto a = first([](const auto&) { return true; }); !a.empty()) return a;
   return "127.0.0.1";
@@ -162,7 +164,8 @@ std::vector<std::string> LocalAddresses() {
 
 bool IsIpAddress(const std::string& text) {
   in6_addr out;
-  return ::inet_pton(AF_INET, text.c_str(), &out) == 1 || ::inet_pton(AF_INET6, text.c_str(), &out) == 1;
+  return ::inet_pton(AF_INET, text.c_str(), &out) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &out) == 1;
 }
 
 Status CheckPortFree(const std::string& address, int port) {
@@ -205,7 +208,8 @@ bool RunsAsRoot() { return ::geteuid() == 0; }
 
 void HideArguments(int argc, char** argv, const std::vector<std::string>& keep) {
   for (int i = 1; i < argc; ++i) {
-    if (std::find(keep.begin(), keep.end(), argv[i]) == keep.end()) std::memset(argv[i], 0, std::strlen(argv[i]));
+    if (std::find(keep.begin(), keep.end(), argv[i]) == keep.end())
+      std::memset(argv[i], 0, std::strlen(argv[i]));
   }
 }
 

@@ -21,7 +21,8 @@ TEST(Host, TakenPortIsRefusedWithItsHoldersName) {
   ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&in), &size);
   const int port = ntohs(in.sin_port);
   const Status taken = CheckPortFree("127.0.0.1", port);
-  EXPECT_NE(MessageOf(taken).find(fmt::format("port {} of 127.0.0.1 is in use by ", port)), std::string::npos);
+  EXPECT_NE(MessageOf(taken).find(fmt::format("port {} of 127.0.0.1 is in use by ", port)),
+            std::string::npos);
   EXPECT_NE(MessageOf(taken).find(fmt::format("(pid {})", ::getpid())), std::string::npos) << taken;
 }
 

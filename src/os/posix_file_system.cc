@@ -94,7 +94,8 @@ class PosixFile final : public File {
 
   void WriteDirectly() override {
     // The same file once more, because reading and other writes stay as they are.
-    direct_fd_ = Fd(::open(fmt::format("/proc/self/fd/{}", fd_.get()).c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+    direct_fd_ = Fd(::open(fmt::format("/proc/self/fd/{}", fd_.get()).c_str(),
+                           O_WRONLY | O_DIRECT | O_CLOEXEC));
   }
 
   void StartWriteback(std::uint64_t offset, std::uint64_t size) override {
@@ -192,7 +193,8 @@ class Posix final : public FileSystem {
       return ErrnoError(errno, fmt::format("rename {} to {}", from, to));
     }
     struct stat st;
-    if (::lstat(to.c_str(), &st) == 0) return AlreadyExistsError("rename {} to {}: exists", from, to);
+    if (::lstat(to.c_str(), &st) == 0)
+      return AlreadyExistsError("rename {} to {}: exists", from, to);
     return Rename(from, to);
   }
 
@@ -255,7 +257,8 @@ class Posix final : public FileSystem {
     // The umask has cut the mode of a file just made.
     if ((flags & O_CREAT) != 0 && ::fchmod(fd.get(), mode) != 0) {
       const Status failed = Failed("chmod", path);
-      if ((flags & O_EXCL) != 0) (void)::unlink(path.c_str());  // best effort: it is told as an error that nothing was made
+      if ((flags & O_EXCL) != 0)
+        (void)::unlink(path.c_str());  // best effort: it is told as an error that nothing was made
       return failed;
     }
     return std::make_unique<PosixFile>(std::move(fd), path);

@@ -50,7 +50,8 @@ ExitReason ReasonOf(int status) {
 }
 
 // In the child, between fork and exec: only calls that are safe there. Never returns.
-[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int out, int err, int report) {
+[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int out, int err,
+                       int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
@@ -72,7 +73,9 @@ ExitReason ReasonOf(int status) {
 std::vector<char*> EnvironmentWithout(const std::vector<std::string>& hidden) {
   std::vector<char*> out;
   for (char** variable = ::environ; *variable != nullptr; ++variable) {
-    const auto begins = [&](const std::string& prefix) { return std::string_view(*variable).starts_with(prefix); };
+    const auto begins = [&](const std::string& prefix) {
+      return std::string_view(*variable).starts_with(prefix);
+    };
     if (std::none_of(hidden.begin(), hidden.end(), begins)) out.push_back(*variable);
   }
   out.push_back(nullptr);
@@ -189,7 +192,8 @@ class PosixChild final : public ChildProcess {
   // It has ended, or is about to. What it started and that keeps the output open may end in order within `patience`.
   ExitReason Reap(absl::Duration patience) {
     siginfo_t info;
-    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 &&
+           errno == EINTR) {
     }
     // Its last lines, which often say why it ended, may still be on their way.
     WaitForOutputEnd(patience);
@@ -204,7 +208,8 @@ class PosixChild final : public ChildProcess {
 
   bool WaitForOutputEnd(absl::Duration length) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, absl::ToChronoMilliseconds(length), [this] { return output_ended_; });
+    return changed_.wait_for(lock, absl::ToChronoMilliseconds(length),
+                             [this] { return output_ended_; });
   }
 
   const pid_t pid_;
@@ -250,9 +255,11 @@ StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration l
                                         }}));
   const auto reason = child->Wait(limit, {});
   child.reset();  // joins the reader: output is complete
-  if (!reason) return DeadlineExceededError("{} did not end within {}", program, FormatGoDuration(limit));
+  if (!reason)
+    return DeadlineExceededError("{} did not end within {}", program, FormatGoDuration(limit));
   if (reason->code != 0 || reason->signal != 0) {
-    return FailedPreconditionError("{}: {}: {}", program, reason->Describe(), Trim(output.substr(0, 400)));
+    return FailedPreconditionError("{}: {}: {}", program, reason->Describe(),
+                                   Trim(output.substr(0, 400)));
   }
   return output;
 }
@@ -267,7 +274,8 @@ bool IsRegularFile(const std::string& path) {
 
 StatusOr<std::string> FindProgram(const std::string& program) {
   if (program.find('/') != std::string::npos) {
-    if (::access(program.c_str(), X_OK) != 0) return ErrnoError(errno, fmt::format("execute {}", program));
+    if (::access(program.c_str(), X_OK) != 0)
+      return ErrnoError(errno, fmt::format("execute {}", program));
     if (!IsRegularFile(program)) return FailedPreconditionError("{} is not a program", program);
     return program;
   }

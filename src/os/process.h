@@ -19,8 +19,8 @@
 namespace holdfast {
 
 struct ExitReason {
-  int code = 0;    // exit code, if it exited
-  int signal = 0;  // or the signal that ended it
+  int code = 0;                  // exit code, if it exited
+  int signal = 0;                // or the signal that ended it
   std::string Describe() const;  // "exit code 1", "signal 9"
 };
 

@@ -15,10 +15,12 @@ TEST(Process, OutputArrivesByLineAndTheExitCodeIsKept) {
   std::mutex mutex;
   std::vector<std::string> lines;
   auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "echo one; echo two >&2; exit 3"},
-                                    .on_output_line = [&](std::string_view line) {
-                                      const std::scoped_lock lock(mutex);
-                                      lines.emplace_back(line);
-                                    }}).value();
+                                    .on_output_line =
+                                        [&](std::string_view line) {
+                                          const std::scoped_lock lock(mutex);
+                                          lines.emplace_back(line);
+                                        }})
+                   .value();
   const auto reason = child->Wait(absl::Seconds(20), {});
   ASSERT_TRUE(reason);
   EXPECT_EQ(reason->Describe(), "exit code 3");
@@ -31,10 +33,12 @@ TEST(Process, TheLastLinesHaveComeWhenItHasEnded) {
     std::mutex mutex;
     std::string last;
     auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "echo why it ends; exit 7"},
-                                      .on_output_line = [&](std::string_view line) {
-                                        const std::scoped_lock lock(mutex);
-                                        last = line;
-                                      }}).value();
+                                      .on_output_line =
+                                          [&](std::string_view line) {
+                                            const std::scoped_lock lock(mutex);
+                                            last = line;
+                                          }})
+                     .value();
     ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
     const std::scoped_lock lock(mutex);
     EXPECT_EQ(last, "why it ends");
@@ -45,10 +49,12 @@ TEST(Process, WhatItStartedEndsWithIt) {
   std::mutex mutex;
   std::string pid;
   auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "sleep 1000 & echo $!"},
-                                    .on_output_line = [&](std::string_view line) {
-                                      const std::scoped_lock lock(mutex);
-                                      pid = line;
-                                    }}).value();
+                                    .on_output_line =
+                                        [&](std::string_view line) {
+                                          const std::scoped_lock lock(mutex);
+                                          pid = line;
+                                        }})
+                   .value();
   ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
   child.reset();  // would wait for the sleep, which holds the pipe
   EXPECT_NE(std::stoi(pid), 0);
@@ -62,11 +68,14 @@ TEST(Process, MissingProgramIsAnErrorOfStart) {
 TEST(Process, StopKillsWhatIgnoresTerm) {
   std::mutex mutex;
   bool ready = false;
-  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"},
-                                    .on_output_line = [&](std::string_view) {
-                                      const std::scoped_lock lock(mutex);
-                                      ready = true;
-                                    }}).value();
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c",
+                                             "trap '' TERM; echo ready; while :; do sleep 1; done"},
+                                    .on_output_line =
+                                        [&](std::string_view) {
+                                          const std::scoped_lock lock(mutex);
+                                          ready = true;
+                                        }})
+                   .value();
   for (bool seen = false; !seen; child->Wait(absl::Milliseconds(5), {})) {
     const std::scoped_lock lock(mutex);
     seen = ready;
@@ -78,10 +87,12 @@ TEST(Process, StopEndsWhatAWrapperStartedToo) {
   std::mutex mutex;
   std::string pid;
   auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "sleep 600 & echo $!; wait"},
-                                    .on_output_line = [&](std::string_view line) {
-                                      const std::scoped_lock lock(mutex);
-                                      pid = line;
-                                    }}).value();
+                                    .on_output_line =
+                                        [&](std::string_view line) {
+                                          const std::scoped_lock lock(mutex);
+                                          pid = line;
+                                        }})
+                   .value();
   for (bool seen = false; !seen; child->Wait(absl::Milliseconds(5), {})) {
     const std::scoped_lock lock(mutex);
     seen = !pid.empty();
@@ -94,17 +105,20 @@ TEST(Process, LastLinesArriveBeforeTheEndIsToldOf) {
   std::mutex mutex;
   std::size_t lines = 0;
   auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "seq 20000"},
-                                    .on_output_line = [&](std::string_view) {
-                                      const std::scoped_lock lock(mutex);
-                                      ++lines;
-                                    }}).value();
+                                    .on_output_line =
+                                        [&](std::string_view) {
+                                          const std::scoped_lock lock(mutex);
+                                          ++lines;
+                                        }})
+                   .value();
   ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
   const std::scoped_lock lock(mutex);
   EXPECT_EQ(lines, 20000u);
 }
 
 TEST(Process, WaitEndsWhenStopIsRequested) {
-  auto child = ChildProcess::Start({.argv = {"/bin/sleep", "60"}, .on_output_line = [](auto) {}}).value();
+  auto child =
+      ChildProcess::Start({.argv = {"/bin/sleep", "60"}, .on_output_line = [](auto) {}}).value();
   std::stop_source stop;
   stop.request_stop();
   EXPECT_FALSE(child->Wait(absl::Hours(1), stop.get_token()));
@@ -112,8 +126,11 @@ TEST(Process, WaitEndsWhenStopIsRequested) {
 
 TEST(Process, StopGivesTheGraceAfterAWaitWasStopped) {
   std::atomic<bool> ready = false;
-  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "trap 'sleep 0.1; exit 7' TERM; echo; while :; do sleep 0.01; done"},
-                                    .on_output_line = [&](std::string_view) { ready = true; }}).value();
+  auto child = ChildProcess::Start(
+                   {.argv = {"/bin/sh", "-c",
+                             "trap 'sleep 0.1; exit 7' TERM; echo; while :; do sleep 0.01; done"},
+                    .on_output_line = [&](std::string_view) { ready = true; }})
+                   .value();
   while (!ready) child->Wait(absl::Milliseconds(5), {});
   std::stop_source stop;
   stop.request_stop();
@@ -123,8 +140,9 @@ TEST(Process, StopGivesTheGraceAfterAWaitWasStopped) {
 
 TEST(Process, RunAndReadGivesOutputOrTheReason) {
   EXPECT_EQ(RunAndRead({"/bin/echo", "hi"}, absl::Seconds(20)).value(), "hi\n");
-  EXPECT_EQ(MessageOf(RunAndRead({"/bin/sh", "-c", "echo no >&2; exit 1"}, absl::Seconds(20)).status()),
-            "/bin/sh: exit code 1: no");
+  EXPECT_EQ(
+      MessageOf(RunAndRead({"/bin/sh", "-c", "echo no >&2; exit 1"}, absl::Seconds(20)).status()),
+      "/bin/sh: exit code 1: no");
 }
 
 TEST(Process, HiddenVariablesAreNotHandedOn) {
@@ -132,10 +150,14 @@ TEST(Process, HiddenVariablesAreNotHandedOn) {
   ::setenv("SHOWME", "fine", 1);
   std::mutex mutex;
   std::string seen;
-  auto child = ChildProcess::Start({.argv = {"/usr/bin/env"}, .hidden_environment = {"HIDEME_"}, .on_output_line = [&](std::string_view line) {
-                                      const std::scoped_lock lock(mutex);
-                                      seen.append(line).push_back('\n');
-                                    }}).value();
+  auto child = ChildProcess::Start({.argv = {"/usr/bin/env"},
+                                    .hidden_environment = {"HIDEME_"},
+                                    .on_output_line =
+                                        [&](std::string_view line) {
+                                          const std::scoped_lock lock(mutex);
+                                          seen.append(line).push_back('\n');
+                                        }})
+                   .value();
   ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
   child.reset();
   EXPECT_NE(seen.find("SHOWME=fine"), std::string::npos);

@@ -13,7 +13,9 @@ using Json = nlohmann::ordered_json;
 Json Parse(std::string_view text) { return Json::parse(text, nullptr, /*allow_exceptions=*/false); }
 
 // Text that may hold any bytes, as valid JSON.
-std::string Dump(const Json& json, int indent = -1) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+std::string Dump(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
 
 std::string TextAt(const Json& json, const char* key) {
   const auto it = json.is_object() ? json.find(key) : json.end();
@@ -34,7 +36,8 @@ std::vector<std::string> TextsAt(const Json& json, const char* key) {
 std::string ResourceName(const std::string& snapshot_name) {
   std::string out = "local-" + snapshot_name;
   for (char& c : out) {
-    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-' || c == '.' || c == '_';
     if (!fine) c = '_';
   }
   return out;
@@ -72,9 +75,14 @@ Json ErrorJson(const Status& status) {
   // "causes" is where Kubernetes keeps details; ours carry the exact code and the hint.
   Json cause = {{"reason", CodeWord(status.code())}};
   if (const std::string hint = HintOf(status); !hint.empty()) cause["message"] = hint;
-  return {{"kind", "Status"},      {"apiVersion", "v1"},     {"metadata", Json::object()},
-          {"status", "Failure"},   {"message", MessageOf(status)}, {"reason", row.reason},
-          {"details", {{"causes", Json::array({cause})}}}, {"code", row.http}};
+  return {{"kind", "Status"},
+          {"apiVersion", "v1"},
+          {"metadata", Json::object()},
+          {"status", "Failure"},
+          {"message", MessageOf(status)},
+          {"reason", row.reason},
+          {"details", {{"causes", Json::array({cause})}}},
+          {"code", row.http}};
 }
 
 Status ErrorOf(const Json& json, int http_code) {
@@ -117,21 +125,26 @@ StatusOr<SnapshotRequest> SnapshotRequest::Decode(std::string_view text) {
   const auto present = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
   if (present("dir")) {
     if (!json["dir"].is_string()) return InvalidArgumentError("\"dir\" is not a string");
-    if (std::string dir = json["dir"].get<std::string>(); !dir.empty()) out.directory = std::move(dir);
+    if (std::string dir = json["dir"].get<std::string>(); !dir.empty())
+      out.directory = std::move(dir);
   }
   if (present("compress")) {
-    if (!json["compress"].is_boolean()) return InvalidArgumentError("\"compress\" is neither true nor false");
+    if (!json["compress"].is_boolean())
+      return InvalidArgumentError("\"compress\" is neither true nor false");
     out.compress = json["compress"].get<bool>();
   }
   if (present("compression")) {
-    if (!json["compression"].is_string()) return InvalidArgumentError("\"compression\" is not a string");
+    if (!json["compression"].is_string())
+      return InvalidArgumentError("\"compression\" is not a string");
     out.compression = json["compression"].get<std::string>();
   }
   if (present("retention")) {
-    if (!json["retention"].is_number_integer()) return InvalidArgumentError("\"retention\" is not a whole number");
+    if (!json["retention"].is_number_integer())
+      return InvalidArgumentError("\"retention\" is not a whole number");
     out.retention = json["retention"].get<std::int64_t>();
   }
-  if (present("s3")) return InvalidArgumentError("failed to initialize S3 client: S3 is not in this version");
+  if (present("s3"))
+    return InvalidArgumentError("failed to initialize S3 client: S3 is not in this version");
   return out;
 }
 
@@ -144,17 +157,21 @@ std::string SnapshotResult::Encode() const {
 
 StatusOr<SnapshotResult> SnapshotResult::Decode(std::string_view text) {
   const Json json = Parse(text);
-  if (!json.is_object()) return InternalError("the server's answer is not a JSON object: {}", text.substr(0, 200));
+  if (!json.is_object())
+    return InternalError("the server's answer is not a JSON object: {}", text.substr(0, 200));
   return SnapshotResult{.created = TextsAt(json, "created"), .deleted = TextsAt(json, "deleted")};
 }
 
-std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records, std::string_view label_domain) {
+std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
+                               std::string_view label_domain) {
   Json items = Json::array();
   for (const SnapshotRecord& r : records) {
-    Json metadata = {{"name", ResourceName(r.name)},
-                     {"labels", {{fmt::format("{}/snapshot-storage-node", label_domain), r.node_name}}}};
+    Json metadata = {
+        {"name", ResourceName(r.name)},
+        {"labels", {{fmt::format("{}/snapshot-storage-node", label_domain), r.node_name}}}};
     if (!r.token_hash.empty()) {
-      metadata["annotations"] = {{fmt::format("{}/snapshot-token-hash", label_domain), r.token_hash}};
+      metadata["annotations"] = {
+          {fmt::format("{}/snapshot-token-hash", label_domain), r.token_hash}};
     }
     Json spec = {{"snapshotName", r.name}, {"nodeName", r.node_name}, {"location", r.location}};
     if (!r.metadata.empty()) spec["metadata"] = r.metadata;
@@ -162,10 +179,14 @@ std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records, std::
                    {"creationTime", FormatRfc3339Utc(r.created_at)},
                    {"readyToUse", true}};
     if (!r.error.empty()) status["error"] = {{"message", r.error}};
-    items.push_back({{"kind", "ETCDSnapshotFile"}, {"apiVersion", "k3s.cattle.io/v1"},
-                     {"metadata", metadata}, {"spec", spec}, {"status", status}});
+    items.push_back({{"kind", "ETCDSnapshotFile"},
+                     {"apiVersion", "k3s.cattle.io/v1"},
+                     {"metadata", metadata},
+                     {"spec", spec},
+                     {"status", status}});
   }
-  const Json list = {{"kind", "List"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"items", items}};
+  const Json list = {
+      {"kind", "List"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"items", items}};
   return Dump(list, 4) + "\n";
 }
 
@@ -178,19 +199,26 @@ StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view text) 
   for (const Json& item : json["items"]) {
     const Json spec = item.is_object() ? item.value("spec", Json::object()) : Json::object();
     const Json status = item.is_object() ? item.value("status", Json::object()) : Json::object();
-    SnapshotRecord r{.name = TextAt(spec, "snapshotName"), .node_name = TextAt(spec, "nodeName"), .location = TextAt(spec, "location")};
+    SnapshotRecord r{.name = TextAt(spec, "snapshotName"),
+                     .node_name = TextAt(spec, "nodeName"),
+                     .location = TextAt(spec, "location")};
     r.bytes = ParseUint(TextAt(status, "size")).value_or(0);
     r.created_at = ParseRfc3339(TextAt(status, "creationTime")).value_or(absl::UnixEpoch());
-    if (const auto metadata = spec.find("metadata"); metadata != spec.end() && metadata->is_object()) {
+    if (const auto metadata = spec.find("metadata");
+        metadata != spec.end() && metadata->is_object()) {
       for (const auto& [key, value] : metadata->items()) {
         if (value.is_string()) r.metadata[key] = value.get<std::string>();
       }
     }
-    if (const auto error = status.find("error"); error != status.end()) r.error = TextAt(*error, "message");
-    const Json item_metadata = item.is_object() ? item.value("metadata", Json::object()) : Json::object();
-    if (const auto annotations = item_metadata.find("annotations"); annotations != item_metadata.end() && annotations->is_object()) {
+    if (const auto error = status.find("error"); error != status.end())
+      r.error = TextAt(*error, "message");
+    const Json item_metadata =
+        item.is_object() ? item.value("metadata", Json::object()) : Json::object();
+    if (const auto annotations = item_metadata.find("annotations");
+        annotations != item_metadata.end() && annotations->is_object()) {
       for (const auto& [key, value] : annotations->items()) {
-        if (key.ends_with("/snapshot-token-hash") && value.is_string()) r.token_hash = value.get<std::string>();
+        if (key.ends_with("/snapshot-token-hash") && value.is_string())
+          r.token_hash = value.get<std::string>();
       }
     }
     out.push_back(std::move(r));
@@ -207,17 +235,23 @@ Status DecodeError(int http_code, std::string_view body) {
   if (json.is_object() && json.contains("message")) return ErrorOf(json, http_code);
   const Status code_only = ErrorOf(Json::object(), http_code);
   const std::string_view text = Trim(body).substr(0, 200);
-  return MakeStatus(code_only.code(), text.empty() ? fmt::format("the server answered with HTTP {}", http_code)
-                                                   : fmt::format("the server answered with HTTP {}: {}", http_code, text));
+  return MakeStatus(code_only.code(),
+                    text.empty()
+                        ? fmt::format("the server answered with HTTP {}", http_code)
+                        : fmt::format("the server answered with HTTP {}: {}", http_code, text));
 }
 
 std::string EncodeProgressLine(const Progress& progress) {
   return Dump({{"progress", {{"done", progress.done}, {"total", progress.total}}}}) + "\n";
 }
 
-std::string EncodeResultLine(std::string_view result_json) { return Dump({{"result", Parse(result_json)}}) + "\n"; }
+std::string EncodeResultLine(std::string_view result_json) {
+  return Dump({{"result", Parse(result_json)}}) + "\n";
+}
 
-std::string EncodeErrorLine(const Status& status) { return Dump({{"error", ErrorJson(status)}}) + "\n"; }
+std::string EncodeErrorLine(const Status& status) {
+  return Dump({{"error", ErrorJson(status)}}) + "\n";
+}
 
 StatusOr<std::variant<Progress, std::string>> DecodeLine(std::string_view line) {
   const Json json = Parse(line);

@@ -55,7 +55,8 @@ struct SnapshotRecord {
 
 // Answer to list: a Kubernetes List of ETCDSnapshotFile, 4 spaces of indent and a newline, as `etcd-snapshot ls -o json`
 // prints it. `label_domain` is the distribution's ("etcd.rke2.cattle.io"); any domain is read.
-std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records, std::string_view label_domain);
+std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
+                               std::string_view label_domain);
 StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view json);
 
 // An error as a Kubernetes Status object, and the HTTP code that goes with it. Hint and code survive the way to our client.

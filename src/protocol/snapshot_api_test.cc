@@ -6,16 +6,25 @@ namespace holdfast {
 namespace {
 
 TEST(SnapshotApi, RequestIsRke2sAndComesBack) {
-  const SnapshotRequest request{.operation = "save", .names = {"on-demand"}, .directory = "/s", .compress = true, .retention = 3};
-  EXPECT_EQ(request.Encode(), R"({"operation":"save","name":["on-demand"],"dir":"/s","compress":true,"retention":3})");
+  const SnapshotRequest request{.operation = "save",
+                                .names = {"on-demand"},
+                                .directory = "/s",
+                                .compress = true,
+                                .retention = 3};
+  EXPECT_EQ(
+      request.Encode(),
+      R"({"operation":"save","name":["on-demand"],"dir":"/s","compress":true,"retention":3})");
   const SnapshotRequest back = SnapshotRequest::Decode(request.Encode()).value();
   EXPECT_EQ(back.directory, "/s");
   EXPECT_EQ(back.retention, 3);
-  EXPECT_FALSE(SnapshotRequest::Decode(R"({"operation":"list","name":null,"dir":null})")->directory.has_value());
+  EXPECT_FALSE(SnapshotRequest::Decode(R"({"operation":"list","name":null,"dir":null})")
+                   ->directory.has_value());
 }
 
 TEST(SnapshotApi, BadRequestsAreNamed) {
-  const auto message = [](std::string_view json) { return MessageOf(SnapshotRequest::Decode(json).status()); };
+  const auto message = [](std::string_view json) {
+    return MessageOf(SnapshotRequest::Decode(json).status());
+  };
   EXPECT_EQ(message("["), "the request is not a JSON object");
   EXPECT_EQ(message(R"({"retention":"3"})"), "\"retention\" is not a whole number");
   EXPECT_EQ(message(R"({"dir":3})"), "\"dir\" is not a string");
@@ -23,8 +32,13 @@ TEST(SnapshotApi, BadRequestsAreNamed) {
 }
 
 TEST(SnapshotApi, ListHasTheShapeThatScriptsKnow) {
-  const SnapshotRecord record{.name = "on-demand n-1", .node_name = "n", .location = "file:///s/x", .bytes = 5988384,
-                              .created_at = absl::FromUnixSeconds(1753178523), .token_hash = "2bb80d537b1d", .metadata = {{"a", "b"}}};
+  const SnapshotRecord record{.name = "on-demand n-1",
+                              .node_name = "n",
+                              .location = "file:///s/x",
+                              .bytes = 5988384,
+                              .created_at = absl::FromUnixSeconds(1753178523),
+                              .token_hash = "2bb80d537b1d",
+                              .metadata = {{"a", "b"}}};
   EXPECT_EQ(EncodeSnapshotList({record}, "etcd.rke2.cattle.io"), R"({
     "kind": "List",
     "apiVersion": "v1",
@@ -77,9 +91,13 @@ TEST(SnapshotApi, ErrorsKeepCodeMessageAndHintOnTheWay) {
 }
 
 TEST(SnapshotApi, Lines) {
-  EXPECT_EQ(std::get<Progress>(DecodeLine(EncodeProgressLine({.done = 1, .total = 2})).value()).total, 2u);
-  EXPECT_EQ(std::get<std::string>(DecodeLine(EncodeResultLine(R"({"created":["a"]})")).value()), R"({"created":["a"]})");
-  EXPECT_EQ(DecodeLine(EncodeErrorLine(AbortedError("busy"))).status().code(), StatusCode::kAborted);
+  EXPECT_EQ(
+      std::get<Progress>(DecodeLine(EncodeProgressLine({.done = 1, .total = 2})).value()).total,
+      2u);
+  EXPECT_EQ(std::get<std::string>(DecodeLine(EncodeResultLine(R"({"created":["a"]})")).value()),
+            R"({"created":["a"]})");
+  EXPECT_EQ(DecodeLine(EncodeErrorLine(AbortedError("busy"))).status().code(),
+            StatusCode::kAborted);
   EXPECT_FALSE(DecodeLine("x").ok());
 }
 

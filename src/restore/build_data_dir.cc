@@ -58,7 +58,8 @@ class MadeDirectories {
 
 Status CheckOptions(const BuildOptions& options) {
   if ((options.bump_revision > 0) != options.mark_compacted) {
-    return InvalidArgumentError("--mark-compacted is required with --bump-revision, and only allowed with it");
+    return InvalidArgumentError(
+        "--mark-compacted is required with --bump-revision, and only allowed with it");
   }
   constexpr std::uint64_t kBumpMax = std::uint64_t{1} << 62;
   if (options.bump_revision > kBumpMax) {
@@ -91,11 +92,13 @@ class Inspecting {
 
   StatusOr<mvcc::Inspection> result_ = CancelledError("not done");
   std::jthread thread_;
-  std::stop_callback<std::function<void()>> forward_;  // last: it may be called at once, and needs the thread
+  std::stop_callback<std::function<void()>>
+      forward_;  // last: it may be called at once, and needs the thread
 };
 
 // Streams the snapshot into `database`, checking its digest on the way, and returns what is in it.
-StatusOr<mvcc::Inspection> CopyAndVerify(const RandomAccess& snapshot, File& database, const BuildOptions& options) {
+StatusOr<mvcc::Inspection> CopyAndVerify(const RandomAccess& snapshot, File& database,
+                                         const BuildOptions& options) {
   ASSIGN_OR_RETURN(const auto source, OpenDecompressed(snapshot));
   // A plain file can be walked while it is copied.
   std::optional<Inspecting> inspecting;
@@ -105,7 +108,8 @@ StatusOr<mvcc::Inspection> CopyAndVerify(const RandomAccess& snapshot, File& dat
   TrailingDigest digest;
   std::vector<Sink*> sinks = {&file};
   if (!options.skip_hash_check) sinks.push_back(&digest);
-  const auto copied = Pump(*source, sinks, {.stop = options.stop, .on_progress = options.on_progress});
+  const auto copied =
+      Pump(*source, sinks, {.stop = options.stop, .on_progress = options.on_progress});
   StatusOr<mvcc::Inspection> found = CancelledError("not done");
   // The digest has the first word: with a wrong one the walk's complaint is only a consequence.
   if (copied.ok()) {
@@ -138,7 +142,8 @@ Status ApplyMembership(File& file, const mvcc::Inspection& found, const BuildOpt
   meta["confState"] = membership.ConfStateJson();
   if (options.bump_revision > 0) {
     // As etcd counts at its start: a compaction may be later than the last entry that it left.
-    const std::int64_t last = std::max({found.revision, found.compact_revision, found.scheduled_compact_revision});
+    const std::int64_t last =
+        std::max({found.revision, found.compact_revision, found.scheduled_compact_revision});
     const auto bump = static_cast<std::int64_t>(options.bump_revision);  // checked to be below 2^62
     if (last > std::numeric_limits<std::int64_t>::max() - bump) {
       return InvalidArgumentError("--bump-revision {} is too large for revision {}", bump, last);
@@ -152,7 +157,8 @@ Status ApplyMembership(File& file, const mvcc::Inspection& found, const BuildOpt
 
   ASSIGN_OR_RETURN(bbolt::Patch::Entries cluster, patch.ReadBucket("cluster"));
   // A downgrade that was under way would stop 3.5 from starting.
-  if (const auto it = cluster.find("downgrade"); it != cluster.end() && it->second.find("\"enabled\":true") != std::string::npos) {
+  if (const auto it = cluster.find("downgrade");
+      it != cluster.end() && it->second.find("\"enabled\":true") != std::string::npos) {
     cluster.erase(it);
     patch.SetBucket("cluster", cluster);
   }
@@ -165,7 +171,8 @@ Status ApplyMembership(File& file, const mvcc::Inspection& found, const BuildOpt
   return file.Sync();
 }
 
-Status WriteSynced(FileSystem& fs, const std::string& path, std::string_view content, std::uint64_t reserve) {
+Status WriteSynced(FileSystem& fs, const std::string& path, std::string_view content,
+                   std::uint64_t reserve) {
   ASSIGN_OR_RETURN(const auto file, fs.Create(path, kFileMode));
   RETURN_IF_ERROR(file->Reserve(reserve));
   RETURN_IF_ERROR(file->WriteAt(0, BytesOf(content)));
@@ -190,13 +197,17 @@ SpaceNeeded SpaceFor(const SnapshotSize& size) {
 Status CheckSpace(FileSystem& fs, const std::string& directory, const SpaceNeeded& needed) {
   ASSIGN_OR_RETURN(const std::uint64_t free, fs.FreeSpace(directory));
   if (free >= needed.total()) return OkStatus();
-  return WithHint(ResourceExhaustedError("not enough space in {}: {} needed (database {} + WAL {} + reserve {}), {} free",
-                                         directory, FormatBytes(needed.total()), FormatBytes(needed.database),
-                                         FormatBytes(needed.wal), FormatBytes(needed.reserve), FormatBytes(free)),
-                  "Nothing was changed. Free some space, for example an old etcd-old-* directory, and run the command again.");
+  return WithHint(
+      ResourceExhaustedError(
+          "not enough space in {}: {} needed (database {} + WAL {} + reserve {}), {} free",
+          directory, FormatBytes(needed.total()), FormatBytes(needed.database),
+          FormatBytes(needed.wal), FormatBytes(needed.reserve), FormatBytes(free)),
+      "Nothing was changed. Free some space, for example an old etcd-old-* directory, and run the "
+      "command again.");
 }
 
-StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snapshot, const BuildOptions& options) {
+StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snapshot,
+                                        const BuildOptions& options) {
   RETURN_IF_ERROR(CheckOptions(options));
   const std::string member = JoinPath(options.data_dir, "member"), snap = JoinPath(member, "snap");
   const std::string wal = options.wal_dir.empty() ? JoinPath(member, "wal") : options.wal_dir;
@@ -216,8 +227,8 @@ StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snap
                               EncodeRaftSnapshot(options.membership), 0));
   // Last, because etcd takes a directory with a WAL for a complete one.
   RETURN_IF_ERROR(made.Make(wal));
-  RETURN_IF_ERROR(WriteSynced(fs, JoinPath(wal, kFirstWalName), EncodeFirstWal(options.membership, options.node),
-                              kWalSegmentBytes));
+  RETURN_IF_ERROR(WriteSynced(fs, JoinPath(wal, kFirstWalName),
+                              EncodeFirstWal(options.membership, options.node), kWalSegmentBytes));
   for (const std::string& directory : {wal, DirName(wal), snap, member, options.data_dir}) {
     RETURN_IF_ERROR(fs.SyncDirectory(directory));
   }

@@ -26,7 +26,8 @@ struct BuildOptions {
   Membership membership;
   std::uint64_t node = 0;  // the member whose directory this is
 
-  // A snapshot without digest (a copy of member/snap/db) is taken only with this; a digest that is there is not checked then.
+  // A snapshot without digest (a copy of member/snap/db) is taken only with this; a digest that is there is not checked
+  // then.
   bool skip_hash_check = false;
   // Raises the revision by this much, so that no client has seen a later one; needs mark_compacted, which makes every
   // older revision "compacted", so that old watches start again. Both or none.
@@ -62,6 +63,7 @@ Status CheckSpace(FileSystem& fs, const std::string& directory, const SpaceNeede
 
 // kInvalidArgument: options that contradict; kAlreadyExists: a directory that must not be there is;
 // kDataLoss: the snapshot is damaged, and how; kResourceExhausted: the disk is full.
-StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snapshot, const BuildOptions& options);
+StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snapshot,
+                                        const BuildOptions& options);
 
 }  // namespace holdfast

@@ -16,14 +16,16 @@ StatusOr<bool> SameContent(FileSystem& fs, const std::string& a, const std::stri
   for (std::uint64_t offset = 0;;) {
     ASSIGN_OR_RETURN(const std::size_t n, file_a->ReadAt(offset, block_a));
     ASSIGN_OR_RETURN(const std::size_t m, file_b->ReadAt(offset, block_b));
-    if (n != m || TextOf(ByteSpan(block_a).first(n)) != TextOf(ByteSpan(block_b).first(m))) return false;
+    if (n != m || TextOf(ByteSpan(block_a).first(n)) != TextOf(ByteSpan(block_b).first(m)))
+      return false;
     if (n == 0) return true;
     offset += n;
   }
 }
 
 // What to try instead of a file that is not there.
-std::string Suggestion(FileSystem& fs, const std::string& path, const std::string& snapshot_directory) {
+std::string Suggestion(FileSystem& fs, const std::string& path,
+                       const std::string& snapshot_directory) {
   for (Compression c : {Compression::kZip, Compression::kZstd}) {
     const std::string compressed = path + std::string(CompressionSuffix(c));
     if (Exists(fs, compressed).value_or(false)) return fmt::format("There is {}.", compressed);
@@ -43,20 +45,24 @@ std::string Suggestion(FileSystem& fs, const std::string& path, const std::strin
 
 }  // namespace
 
-StatusOr<std::string> FindSnapshot(FileSystem& fs, const std::string& given, const std::string& snapshot_directory,
+StatusOr<std::string> FindSnapshot(FileSystem& fs, const std::string& given,
+                                   const std::string& snapshot_directory,
                                    const std::string& working_directory) {
   constexpr std::string_view kFileScheme = "file://";
   if (given.empty()) return InvalidArgumentError("the path of the snapshot is empty");
   std::string path = given.starts_with(kFileScheme) ? given.substr(kFileScheme.size()) : given;
   if (path.find('/') == std::string::npos) {
-    const std::string stored = JoinPath(snapshot_directory, path), here = AbsolutePath(path, working_directory);
+    const std::string stored = JoinPath(snapshot_directory, path),
+                      here = AbsolutePath(path, working_directory);
     ASSIGN_OR_RETURN(const bool is_stored, Exists(fs, stored));
     ASSIGN_OR_RETURN(const bool is_here, Exists(fs, here));
     if (is_stored && is_here && AbsolutePath(stored, working_directory) != here) {
       ASSIGN_OR_RETURN(const bool same, SameContent(fs, stored, here));
       if (!same) {
-        return WithHint(InvalidArgumentError("there are two different files of the name {}: {} and {}", path, stored, here),
-                        "Give the whole path of the one you mean.");
+        return WithHint(
+            InvalidArgumentError("there are two different files of the name {}: {} and {}", path,
+                                 stored, here),
+            "Give the whole path of the one you mean.");
       }
     }
     path = is_here && !is_stored ? here : stored;
@@ -65,7 +71,8 @@ StatusOr<std::string> FindSnapshot(FileSystem& fs, const std::string& given, con
   }
   const auto info = fs.Stat(path);
   if (absl::IsNotFound(info.status())) {
-    return WithHint(NotFoundError("etcd: snapshot path does not exist: {}", path), Suggestion(fs, path, snapshot_directory));
+    return WithHint(NotFoundError("etcd: snapshot path does not exist: {}", path),
+                    Suggestion(fs, path, snapshot_directory));
   }
   if (!info.ok()) return info.status();
   if (info->kind != FileKind::kFile) {

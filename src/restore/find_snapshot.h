@@ -7,10 +7,11 @@
 
 namespace holdfast {
 
-// `given` is absolute, "file:///...", relative to `working_directory`, or, if it has no slash, a name in `snapshot_directory`
-// (looked for first) or in `working_directory`; kInvalidArgument if both are there and differ.
+// `given` is absolute, "file:///...", relative to `working_directory`, or, if it has no slash, a name in
+// `snapshot_directory` (looked for first) or in `working_directory`; kInvalidArgument if both are there and differ.
 // Returns the absolute path of a regular file; kNotFound with a hint otherwise.
-StatusOr<std::string> FindSnapshot(FileSystem& fs, const std::string& given, const std::string& snapshot_directory,
+StatusOr<std::string> FindSnapshot(FileSystem& fs, const std::string& given,
+                                   const std::string& snapshot_directory,
                                    const std::string& working_directory);
 
 }  // namespace holdfast

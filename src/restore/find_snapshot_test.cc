@@ -11,7 +11,8 @@ namespace {
 class FindSnapshotTest : public ::testing::Test {
  protected:
   FindSnapshotTest() {
-    for (const char* d : {"/snapshots", "/home/me/sub"}) EXPECT_TRUE(MakeDirectories(fs_, d, 0700).ok());
+    for (const char* d : {"/snapshots", "/home/me/sub"})
+      EXPECT_TRUE(MakeDirectories(fs_, d, 0700).ok());
     Write("/snapshots/stored-n-1", "S");
     Write("/snapshots/both-n-1", "S");
     Write("/home/me/both-n-1", "other");
@@ -24,7 +25,9 @@ class FindSnapshotTest : public ::testing::Test {
   void Write(const std::string& path, std::string_view text) {
     ASSERT_TRUE(WriteFileAtomically(fs_, path, text, 0600).ok());
   }
-  StatusOr<std::string> Find(const std::string& given) { return FindSnapshot(fs_, given, "/snapshots", "/home/me"); }
+  StatusOr<std::string> Find(const std::string& given) {
+    return FindSnapshot(fs_, given, "/snapshots", "/home/me");
+  }
   testing::MemoryFs fs_;
 };
 
@@ -40,7 +43,9 @@ TEST_F(FindSnapshotTest, PathsAreOfTheCallerAndNamesOfTheSnapshotDirectoryFirst)
 
 TEST_F(FindSnapshotTest, TwoDifferentFilesOfOneNameAreRefused) {
   const Status status = Find("both-n-1").status();
-  EXPECT_EQ(MessageOf(status), "there are two different files of the name both-n-1: /snapshots/both-n-1 and /home/me/both-n-1");
+  EXPECT_EQ(MessageOf(status),
+            "there are two different files of the name both-n-1: /snapshots/both-n-1 and "
+            "/home/me/both-n-1");
 }
 
 TEST_F(FindSnapshotTest, MissingOnesGetAHelpfulHint) {
@@ -50,7 +55,8 @@ TEST_F(FindSnapshotTest, MissingOnesGetAHelpfulHint) {
 }
 
 TEST_F(FindSnapshotTest, DirectoriesAndNothingAreRefused) {
-  EXPECT_EQ(MessageOf(Find("sub/").status()), "etcd: snapshot path must be a file, not a directory: /home/me/sub");
+  EXPECT_EQ(MessageOf(Find("sub/").status()),
+            "etcd: snapshot path must be a file, not a directory: /home/me/sub");
   EXPECT_EQ(Find("").status().code(), StatusCode::kInvalidArgument);
 }
 

@@ -12,7 +12,8 @@
 namespace holdfast {
 namespace {
 
-constexpr char kLiveName[] = "etcd", kNewPrefix[] = "etcd-new-", kOldPrefix[] = "etcd-old-", kMarkerName[] = "restore.json";
+constexpr char kLiveName[] = "etcd", kNewPrefix[] = "etcd-new-", kOldPrefix[] = "etcd-old-",
+               kMarkerName[] = "restore.json";
 constexpr std::uint64_t kMarkerBytesMax = 64 * kKiB;
 
 struct Marker {
@@ -26,10 +27,13 @@ StatusOr<std::optional<Marker>> ReadMarker(FileSystem& fs, const std::string& di
   if (absl::IsNotFound(text.status())) return std::optional<Marker>();
   if (!text.ok()) return text.status();
   const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  const auto is = [&](const char* key, auto type) { return json.contains(key) && json[key].type() == type; };
+  const auto is = [&](const char* key, auto type) {
+    return json.contains(key) && json[key].type() == type;
+  };
   using Type = nlohmann::json::value_t;
-  if (!json.is_object() || !is("new", Type::string) || !is("old", Type::string) || !is("snapshot", Type::string) ||
-      !is("hadOld", Type::boolean) || !is("complete", Type::boolean)) {
+  if (!json.is_object() || !is("new", Type::string) || !is("old", Type::string) ||
+      !is("snapshot", Type::string) || !is("hadOld", Type::boolean) ||
+      !is("complete", Type::boolean)) {
     return DataLossError("{} is damaged", JoinPath(directory, kMarkerName));
   }
   return Marker{json["new"], json["old"], json["snapshot"], json["hadOld"], json["complete"]};
@@ -47,13 +51,16 @@ Status RemoveMarker(FileSystem& fs, const std::string& directory) {
 std::string DirectorySwap::Path(const std::string& name) const { return JoinPath(db_dir_, name); }
 
 Status DirectorySwap::WriteMarker(const std::string& directory, bool complete) const {
-  const nlohmann::json json = {
-      {"new", new_name_}, {"old", old_name_}, {"snapshot", snapshot_}, {"hadOld", had_old_}, {"complete", complete}};
+  const nlohmann::json json = {{"new", new_name_},
+                               {"old", old_name_},
+                               {"snapshot", snapshot_},
+                               {"hadOld", had_old_},
+                               {"complete", complete}};
   return WriteFileAtomically(*fs_, JoinPath(directory, kMarkerName), json.dump(2) + "\n", 0600);
 }
 
-StatusOr<DirectorySwap> DirectorySwap::Begin(FileSystem& fs, const std::string& db_dir, absl::Time now,
-                                             const std::string& snapshot) {
+StatusOr<DirectorySwap> DirectorySwap::Begin(FileSystem& fs, const std::string& db_dir,
+                                             absl::Time now, const std::string& snapshot) {
   DirectorySwap swap(fs, db_dir);
   swap.snapshot_ = snapshot;
   ASSIGN_OR_RETURN(swap.had_old_, Exists(fs, swap.live()));
@@ -73,8 +80,13 @@ StatusOr<DirectorySwap> DirectorySwap::Begin(FileSystem& fs, const std::string& 
 }
 
 DirectorySwap::DirectorySwap(DirectorySwap&& other) noexcept
-    : fs_(other.fs_), db_dir_(std::move(other.db_dir_)), new_name_(std::move(other.new_name_)), old_name_(std::move(other.old_name_)),
-      snapshot_(std::move(other.snapshot_)), had_old_(other.had_old_), state_(std::exchange(other.state_, State::kNone)) {}
+    : fs_(other.fs_),
+      db_dir_(std::move(other.db_dir_)),
+      new_name_(std::move(other.new_name_)),
+      old_name_(std::move(other.old_name_)),
+      snapshot_(std::move(other.snapshot_)),
+      had_old_(other.had_old_),
+      state_(std::exchange(other.state_, State::kNone)) {}
 
 DirectorySwap::~DirectorySwap() {
   // best effort: the next start removes an unfinished build
@@ -100,8 +112,10 @@ Status DirectorySwap::Swap() {
     }
   } else if (absl::IsAborted(exchanged)) {  // EBUSY
     return WithHint(
-        FailedPreconditionError("{} is a mount point: the restored data cannot be put in its place", live()),
-        fmt::format("Nothing was changed. Mount the disk at {} instead, or unmount it, restore, and move the data "
+        FailedPreconditionError("{} is a mount point: the restored data cannot be put in its place",
+                                live()),
+        fmt::format("Nothing was changed. Mount the disk at {} instead, or unmount it, restore, "
+                    "and move the data "
                     "to it.",
                     db_dir_));
   } else {
@@ -122,7 +136,8 @@ Status DirectorySwap::RollBack() {
   if (had_old_) {
     if (const Status back = fs_->RenameNoReplace(old(), live()); !back.ok()) {
       return WithHint(Annotate(back, "put the old data back"),
-                      fmt::format("The data from before are in {}: rename that directory to {}.", old(), live()));
+                      fmt::format("The data from before are in {}: rename that directory to {}.",
+                                  old(), live()));
     }
   }
   state_ = State::kDone;
@@ -136,7 +151,8 @@ Status DirectorySwap::Finish() {
   return RemoveMarker(*fs_, live());
 }
 
-StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir, bool starting_empty_is_fine) {
+StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir,
+                                                        bool starting_empty_is_fine) {
   const auto entries = fs.List(db_dir);
   if (absl::IsNotFound(entries.status())) return std::optional<InterruptedRestore>();
   if (!entries.ok()) return entries.status();
@@ -167,7 +183,8 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
       // Exchanged, but not yet renamed: these are the old data.
       RETURN_IF_ERROR(fs.RenameNoReplace(path, JoinPath(db_dir, marker->old_name)));
       RETURN_IF_ERROR(fs.SyncDirectory(db_dir));
-      LogWarn("an interrupted restore left the previous data in {}; they are now in {}", name, marker->old_name);
+      LogWarn("an interrupted restore left the previous data in {}; they are now in {}", name,
+              marker->old_name);
       continue;
     }
     ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
@@ -180,10 +197,12 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
       continue;
     }
     const std::string own_old = own ? JoinPath(db_dir, own->old_name) : std::string();
-    if (!has_live && own && own->had_old && std::find(old.begin(), old.end(), own_old) != old.end()) {
+    if (!has_live && own && own->had_old &&
+        std::find(old.begin(), old.end(), own_old) != old.end()) {
       RETURN_IF_ERROR(fs.RenameNoReplace(own_old, live));
       RETURN_IF_ERROR(fs.SyncDirectory(db_dir));
-      LogWarn("a restore was interrupted while it was undone; the data from before are back in place");
+      LogWarn(
+          "a restore was interrupted while it was undone; the data from before are back in place");
       has_live = true;
       ASSIGN_OR_RETURN(marker, ReadMarker(fs, live));
     }
@@ -194,7 +213,8 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
     ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
     ASSIGN_OR_RETURN(const auto content, fs.List(path));
     // A build begins with its marker: before that there is nothing, or the marker half-written.
-    const bool barely_begun = content.empty() || (content.size() == 1 && content[0].name.starts_with(kMarkerName));
+    const bool barely_begun =
+        content.empty() || (content.size() == 1 && content[0].name.starts_with(kMarkerName));
     if (!own && !barely_begun) {
       LogWarn("{} is not known to be the leftover of a restore; it is left alone", path);
       continue;
@@ -205,15 +225,20 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
   if (!has_live && !starting_empty_is_fine && !(incomplete.empty() && old.empty())) {
     const bool only_unfinished = old.empty();
     return WithHint(
-        FailedPreconditionError("there is no {}, but {}: starting now would begin an empty cluster", live,
-                                Join(only_unfinished ? incomplete : old, ", ")),
-        only_unfinished ? "A restore was interrupted: run it again, or remove that directory to start with an empty cluster."
-                        : fmt::format("Put the data back with `mv {} {}`, or restore a snapshot with --cluster-reset "
-                                      "--cluster-reset-restore-path.", old.back(), live));
+        FailedPreconditionError("there is no {}, but {}: starting now would begin an empty cluster",
+                                live, Join(only_unfinished ? incomplete : old, ", ")),
+        only_unfinished
+            ? "A restore was interrupted: run it again, or remove that directory to start with an "
+              "empty cluster."
+            : fmt::format(
+                  "Put the data back with `mv {} {}`, or restore a snapshot with --cluster-reset "
+                  "--cluster-reset-restore-path.",
+                  old.back(), live));
   }
   if (!marker) return std::optional<InterruptedRestore>();
-  return InterruptedRestore{.snapshot = marker->snapshot,
-                            .old = marker->had_old ? JoinPath(db_dir, marker->old_name) : std::string()};
+  return InterruptedRestore{
+      .snapshot = marker->snapshot,
+      .old = marker->had_old ? JoinPath(db_dir, marker->old_name) : std::string()};
 }
 
 Status FinishInterruptedRestore(FileSystem& fs, const std::string& db_dir) {

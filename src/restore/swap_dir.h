@@ -6,8 +6,8 @@
 //   db/etcd-old-<t>    what was live before; never removed
 //
 // A file restore.json in the restored directory, written before anything else in it, names both: wherever that file is, is
-// the new data. (Old data may hold one of their own, of an earlier restore that nobody finished: it counts again if they come
-// back.) Steps, and what a crash after each leaves (Recover() is called at every start):
+// the new data. (Old data may hold one of their own, of an earlier restore that nobody finished: it counts again if they
+// come back.) Steps, and what a crash after each leaves (Recover() is called at every start):
 //   1. make etcd-new-<t> with restore.json, build in it   -> an unfinished build: removed
 //   2. restore.json says complete                         -> as above if etcd is there; else it is put in place
 //   3. exchange etcd and etcd-new-<t> in one step         -> the swap is completed: etcd-new-<t> is named etcd-old-<t>
@@ -31,7 +31,8 @@ class DirectorySwap {
  public:
   // Makes an empty db/etcd-new-<t> for the first free second from `now` on. `fs` must outlive this.
   // `snapshot` is only remembered, for messages.
-  static StatusOr<DirectorySwap> Begin(FileSystem& fs, const std::string& db_dir, absl::Time now, const std::string& snapshot);
+  static StatusOr<DirectorySwap> Begin(FileSystem& fs, const std::string& db_dir, absl::Time now,
+                                       const std::string& snapshot);
 
   DirectorySwap(DirectorySwap&& other) noexcept;
   DirectorySwap& operator=(DirectorySwap&&) = delete;
@@ -72,7 +73,8 @@ struct InterruptedRestore {
 // the data directory is locked.
 // kFailedPrecondition: there is no live directory, but old or half-built ones: starting would begin an empty cluster.
 // `starting_empty_is_fine`: a restore will bring the data, so this is no error, nor is a live directory that cannot be read.
-StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir, bool starting_empty_is_fine);
+StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir,
+                                                        bool starting_empty_is_fine);
 
 // Ends the state that RecoverSwap() reported.
 Status FinishInterruptedRestore(FileSystem& fs, const std::string& db_dir);

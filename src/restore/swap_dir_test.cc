@@ -107,7 +107,8 @@ void CutEverywhere(bool can_exchange, bool roll_back) {
     faulty.FailAt(n, UnavailableError("power cut"), /*for_ever=*/true);
     {
       auto swap = DirectorySwap::Begin(faulty, kDb, kNow, "/s");
-      if (swap.ok() && WriteFileAtomically(faulty, swap->staging() + "/data", "new", 0600).ok() && swap->Swap().ok()) {
+      if (swap.ok() && WriteFileAtomically(faulty, swap->staging() + "/data", "new", 0600).ok() &&
+          swap->Swap().ok()) {
         (void)(roll_back ? swap->RollBack() : swap->Finish());
       }
     }
@@ -134,9 +135,15 @@ void CutEverywhere(bool can_exchange, bool roll_back) {
   }
 }
 
-TEST(DirectorySwap, PowerCutAnywhereLeavesOneWholeDirectory) { CutEverywhere(/*can_exchange=*/true, /*roll_back=*/false); }
-TEST(DirectorySwap, PowerCutAnywhereWithoutExchange) { CutEverywhere(/*can_exchange=*/false, /*roll_back=*/false); }
-TEST(DirectorySwap, PowerCutAnywhereInARollBack) { CutEverywhere(/*can_exchange=*/true, /*roll_back=*/true); }
+TEST(DirectorySwap, PowerCutAnywhereLeavesOneWholeDirectory) {
+  CutEverywhere(/*can_exchange=*/true, /*roll_back=*/false);
+}
+TEST(DirectorySwap, PowerCutAnywhereWithoutExchange) {
+  CutEverywhere(/*can_exchange=*/false, /*roll_back=*/false);
+}
+TEST(DirectorySwap, PowerCutAnywhereInARollBack) {
+  CutEverywhere(/*can_exchange=*/true, /*roll_back=*/true);
+}
 
 // A restore that put its data in place, but was killed before it was finished; a second one that is rolled back, or cut
 // while it is: whatever is live then, the restore that brought it still has to be finished.
@@ -153,7 +160,9 @@ TEST(DirectorySwap, ARolledBackRestoreLeavesAnEarlierUnfinishedOneToBeFinished) 
     faulty.FailAt(n, UnavailableError("power cut"), /*for_ever=*/true);
     {
       auto second = DirectorySwap::Begin(faulty, kDb, kNow, "/second");
-      if (second.ok() && WriteFileAtomically(faulty, second->staging() + "/data", "second", 0600).ok() && second->Swap().ok()) {
+      if (second.ok() &&
+          WriteFileAtomically(faulty, second->staging() + "/data", "second", 0600).ok() &&
+          second->Swap().ok()) {
         (void)second->RollBack();
       }
     }
@@ -176,7 +185,8 @@ TEST(DirectorySwap, AMountPointIsToldAndNothingIsChanged) {
   fs->busy = "/db/etcd";
   auto swap = std::make_unique<DirectorySwap>(DirectorySwap::Begin(*fs, kDb, kNow, "/s").value());
   const Status status = swap->Swap();
-  EXPECT_EQ(MessageOf(status), "/db/etcd is a mount point: the restored data cannot be put in its place");
+  EXPECT_EQ(MessageOf(status),
+            "/db/etcd is a mount point: the restored data cannot be put in its place");
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   swap.reset();
   EXPECT_EQ(Names(*fs), (std::vector<std::string>{"etcd"}));
@@ -195,7 +205,8 @@ TEST(DirectorySwap, AnErrorAnywhereLeavesTheOldDataLive) {
       {
         auto swap = DirectorySwap::Begin(faulty, kDb, kNow, "/s");
         status = swap.status();
-        if (status.ok()) status = WriteFileAtomically(faulty, swap->staging() + "/data", "new", 0600);
+        if (status.ok())
+          status = WriteFileAtomically(faulty, swap->staging() + "/data", "new", 0600);
         if (status.ok()) {
           status = swap->Swap();
           swapped = status.ok();
@@ -211,7 +222,9 @@ TEST(RecoverSwap, RefusesToBeginAnEmptyClusterBesideOldData) {
   MemoryFs fs;
   ASSERT_TRUE(MakeDirectories(fs, "/db/etcd-old-900", 0700).ok());
   const Status status = RecoverSwap(fs, kDb, false).status();
-  EXPECT_EQ(MessageOf(status), "there is no /db/etcd, but /db/etcd-old-900: starting now would begin an empty cluster");
+  EXPECT_EQ(
+      MessageOf(status),
+      "there is no /db/etcd, but /db/etcd-old-900: starting now would begin an empty cluster");
   EXPECT_NE(HintOf(status).find("mv /db/etcd-old-900 /db/etcd"), std::string::npos);
   EXPECT_TRUE(RecoverSwap(fs, kDb, true).ok());
 }

@@ -17,9 +17,15 @@ constexpr absl::Duration kWatchInterval = absl::Seconds(2);
 
 }  // namespace
 
-EtcdKeeper::EtcdKeeper(FileSystem& fs, Clock& clock, Metrics& metrics, etcd::RunOptions options, std::function<void()> on_give_up)
-    : fs_(fs), clock_(clock), metrics_(metrics), options_(std::move(options)), on_give_up_(std::move(on_give_up)),
-      health_(UnavailableError("etcd is starting")), thread_([this](std::stop_token stop) {
+EtcdKeeper::EtcdKeeper(FileSystem& fs, Clock& clock, Metrics& metrics, etcd::RunOptions options,
+                       std::function<void()> on_give_up)
+    : fs_(fs),
+      clock_(clock),
+      metrics_(metrics),
+      options_(std::move(options)),
+      on_give_up_(std::move(on_give_up)),
+      health_(UnavailableError("etcd is starting")),
+      thread_([this](std::stop_token stop) {
         ::pthread_setname_np(::pthread_self(), "etcd-keeper");
         Run(std::move(stop));
       }) {}
@@ -86,7 +92,8 @@ EtcdKeeper::Life EtcdKeeper::LiveOnce(std::stop_token stop) {
     while (true) {
       if (const auto reason = server.process().child().Wait(kWatchInterval, stop)) {
         const std::string words = server.process().LastWords();
-        life.end = FailedPreconditionError("etcd ended with {}{}{}", reason->Describe(), words.empty() ? "" : ": ", words);
+        life.end = FailedPreconditionError("etcd ended with {}{}{}", reason->Describe(),
+                                           words.empty() ? "" : ": ", words);
         break;
       }
       if (stop.stop_requested()) break;
@@ -111,10 +118,12 @@ void EtcdKeeper::Run(std::stop_token stop) {
     failed_starts = life.was_healthy ? 0 : failed_starts + 1;
     if (life.was_healthy) pause = kPauseFirst;
     if (failed_starts >= kFailedStartsMax) {
-      LogError("etcd did not start {} times in a row, giving up: {}", failed_starts, MessageOf(life.end));
+      LogError("etcd did not start {} times in a row, giving up: {}", failed_starts,
+               MessageOf(life.end));
       {
         const MutexLock lock(mutex_);
-        failure_ = Annotate(life.end, fmt::format("etcd did not start {} times in a row", failed_starts));
+        failure_ =
+            Annotate(life.end, fmt::format("etcd did not start {} times in a row", failed_starts));
         changed_.notify_all();
       }
       on_give_up_();

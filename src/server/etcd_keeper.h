@@ -16,7 +16,8 @@ namespace holdfast {
 class EtcdKeeper {
  public:
   // Starts at once. `on_give_up` is called from the keeper's thread when it has given up. All must outlive this.
-  EtcdKeeper(FileSystem& fs, Clock& clock, Metrics& metrics, etcd::RunOptions options, std::function<void()> on_give_up);
+  EtcdKeeper(FileSystem& fs, Clock& clock, Metrics& metrics, etcd::RunOptions options,
+             std::function<void()> on_give_up);
   // Stops etcd, in order.
   ~EtcdKeeper();
 

@@ -34,7 +34,8 @@ constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
 // How long an etcd may take to die after the server that was killed.
 constexpr absl::Duration kOrphanPatience = absl::Seconds(5), kOrphanPoll = absl::Milliseconds(100);
 
-// Held while a server (or a reset) runs on a data directory. Its content is the holder's pid, and empty after an end in order.
+// Held while a server (or a reset) runs on a data directory. Its content is the holder's pid, and empty after an end in
+// order.
 struct DataDirLock {
   std::unique_ptr<File> file;
   bool holder_was_killed = false;
@@ -59,7 +60,11 @@ StatusOr<DataDirLock> LockDataDir(FileSystem& fs, const DataLayout& layout) {
 class Server final : public ApiBackend {
  public:
   Server(const ServerOptions& options, const ServerContext& context)
-      : options_(options), context_(context), fs_(context.fs), layout_(options.data_dir), metrics_(context.distribution.metric_prefix) {}
+      : options_(options),
+        context_(context),
+        fs_(context.fs),
+        layout_(options.data_dir),
+        metrics_(context.distribution.metric_prefix) {}
 
   Status Run() {
     // What etcd could not be started with is said now, not after attempts.
@@ -75,7 +80,9 @@ class Server final : public ApiBackend {
 
   // --- ApiBackend ---
 
-  std::string CaCertificates() override { return ReadFile(fs_, JoinPath(layout_.tls(), "server-ca.crt"), kSmallFileMax).value_or(""); }
+  std::string CaCertificates() override {
+    return ReadFile(fs_, JoinPath(layout_.tls(), "server-ca.crt"), kSmallFileMax).value_or("");
+  }
 
   Status Live() override { return keeper_->failure(); }
 
@@ -93,11 +100,16 @@ class Server final : public ApiBackend {
     return client->ListMembers();
   }
 
-  StatusOr<SnapshotResult> SaveSnapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) override {
+  StatusOr<SnapshotResult> SaveSnapshot(
+      const SnapshotRequest& request,
+      const std::function<void(const Progress&)>& on_progress) override {
     ASSIGN_OR_RETURN(const Compression compression, CompressionOf(request));
-    const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
+    const std::string base =
+        request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
     const auto saved = Save(PlaceOf(request), base, compression, context_.stop,
-                            [&](std::uint64_t done, std::uint64_t total) { on_progress({.done = done, .total = total}); });
+                            [&](std::uint64_t done, std::uint64_t total) {
+                              on_progress({.done = done, .total = total});
+                            });
     if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
     // The caller did not cancel it, and may try again.
     if (absl::IsCancelled(saved.status())) return UnavailableError("the server is stopping");
@@ -106,8 +118,10 @@ class Server final : public ApiBackend {
   }
 
   StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) override {
-    const std::string base = request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
-    PruneReport report = holdfast::PruneSnapshots(PlaceOf(request), base, request.retention.value_or(options_.snapshots.retention));
+    const std::string base =
+        request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
+    PruneReport report = holdfast::PruneSnapshots(
+        PlaceOf(request), base, request.retention.value_or(options_.snapshots.retention));
     metrics_.OnRetention(report.status);
     UpdateGauges();
     RETURN_IF_ERROR(AfterSome("pruned", report.deleted, report.status));
@@ -145,7 +159,8 @@ class Server final : public ApiBackend {
     };
     const auto version = find();
     if (!version.ok()) {
-      return WithHint(Annotate(version.status(), "etcd"), "Install etcd, or name its program with --etcd-binary.");
+      return WithHint(Annotate(version.status(), "etcd"),
+                      "Install etcd, or name its program with --etcd-binary.");
     }
     LogInfo("Node {} at {}, etcd {} ({})", node_name_, options_.node_address, *version, binary_);
     return OkStatus();
@@ -166,10 +181,12 @@ class Server final : public ApiBackend {
   Status ReadTokens() {
     Secret given = options_.token, agent = options_.agent_token;
     if (!options_.token_file.empty()) {
-      ASSIGN_OR_RETURN(given, WaitForTokenFile(fs_, context_.clock, options_.token_file, context_.stop));
+      ASSIGN_OR_RETURN(given,
+                       WaitForTokenFile(fs_, context_.clock, options_.token_file, context_.stop));
     }
     if (!options_.agent_token_file.empty()) {
-      ASSIGN_OR_RETURN(agent, WaitForTokenFile(fs_, context_.clock, options_.agent_token_file, context_.stop));
+      ASSIGN_OR_RETURN(
+          agent, WaitForTokenFile(fs_, context_.clock, options_.agent_token_file, context_.stop));
     }
     ASSIGN_OR_RETURN(files_.tokens.password, ServerPassword(fs_, layout_, given));
     if (!agent.empty()) {
@@ -177,7 +194,9 @@ class Server final : public ApiBackend {
       files_.tokens.agent_password = token.password;
     }
     files_.tokens.distribution = context_.distribution.name;
-    files_.certificates = {.distribution = std::string(context_.distribution.name), .sans = options_.sans, .now = context_.clock.Now()};
+    files_.certificates = {.distribution = std::string(context_.distribution.name),
+                           .sans = options_.sans,
+                           .now = context_.clock.Now()};
     if (node_name_ != options_.node_name) files_.certificates.sans.push_back(node_name_);
     return OkStatus();
   }
@@ -189,22 +208,28 @@ class Server final : public ApiBackend {
       const char* flag;
     };
     const std::string loopback = "127.0.0.1";
-    std::vector<Wanted> wanted = {{options_.bind_address, options_.supervisor_port, "supervisor-port"},
-                                  {loopback, options_.etcd_client_port, "etcd-client-port"},
-                                  {loopback, options_.etcd_peer_port, "etcd-peer-port"},
-                                  {loopback, options_.etcd_metrics_port, "etcd-metrics-port"},
-                                  {loopback, options_.etcd_client_http_port, "etcd-client-http-port"}};
+    std::vector<Wanted> wanted = {
+        {options_.bind_address, options_.supervisor_port, "supervisor-port"},
+        {loopback, options_.etcd_client_port, "etcd-client-port"},
+        {loopback, options_.etcd_peer_port, "etcd-peer-port"},
+        {loopback, options_.etcd_metrics_port, "etcd-metrics-port"},
+        {loopback, options_.etcd_client_http_port, "etcd-client-http-port"}};
     if (options_.node_address != loopback) {
       wanted.push_back({options_.node_address, options_.etcd_client_port, "etcd-client-port"});
       wanted.push_back({options_.node_address, options_.etcd_peer_port, "etcd-peer-port"});
-      if (options_.etcd_expose_metrics) wanted.push_back({options_.node_address, options_.etcd_metrics_port, "etcd-metrics-port"});
+      if (options_.etcd_expose_metrics)
+        wanted.push_back({options_.node_address, options_.etcd_metrics_port, "etcd-metrics-port"});
     }
-    const Deadline deadline(context_.clock, predecessor_was_killed ? kOrphanPatience : absl::ZeroDuration());
+    const Deadline deadline(context_.clock,
+                            predecessor_was_killed ? kOrphanPatience : absl::ZeroDuration());
     for (const Wanted& w : wanted) {
       Status free = CheckPortFree(w.address, w.port);
       // The kernel kills the etcd of a server that was killed; that may still be going on.
-      while (!free.ok() && !deadline.passed() && context_.clock.Sleep(kOrphanPoll, context_.stop)) free = CheckPortFree(w.address, w.port);
-      if (!free.ok()) return WithHint(free, fmt::format("Stop what uses it, or choose another port with --{}.", w.flag));
+      while (!free.ok() && !deadline.passed() && context_.clock.Sleep(kOrphanPoll, context_.stop))
+        free = CheckPortFree(w.address, w.port);
+      if (!free.ok())
+        return WithHint(
+            free, fmt::format("Stop what uses it, or choose another port with --{}.", w.flag));
     }
     return OkStatus();
   }
@@ -250,7 +275,8 @@ class Server final : public ApiBackend {
     RETURN_IF_ERROR(PrepareData());
     ASSIGN_OR_RETURN(const std::string member_name, MemberName());
     std::stop_source give_up;
-    keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, EtcdOptions(member_name), [give_up]() mutable { give_up.request_stop(); });
+    keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, EtcdOptions(member_name),
+                                           [give_up]() mutable { give_up.request_stop(); });
     const Status status = ServeRequests(give_up.get_token());
     LogInfo("Stopping etcd");
     keeper_.reset();
@@ -270,27 +296,34 @@ class Server final : public ApiBackend {
 
   // The data directory in order, and the files that etcd needs.
   Status PrepareData() {
-    ASSIGN_OR_RETURN(interrupted_, RecoverSwap(fs_, layout_.db(), /*starting_empty_is_fine=*/false));
+    ASSIGN_OR_RETURN(interrupted_,
+                     RecoverSwap(fs_, layout_.db(), /*starting_empty_is_fine=*/false));
     Secret& password = files_.tokens.password;
     ASSIGN_OR_RETURN(const bool has_data, Exists(fs_, layout_.etcd_wal()));
     auto stored = ReadStoredBootstrap(fs_, layout_, password);
     if (absl::IsDataLoss(stored.status())) {
       ASSIGN_OR_RETURN(const bool has_cas, HasCas(fs_, layout_));
       if (!has_cas) return stored.status();
-      LogError("etcd's database is damaged; it is started all the same, but a snapshot should be restored: {}", MessageOf(stored.status()));
+      LogError(
+          "etcd's database is damaged; it is started all the same, but a snapshot should be "
+          "restored: {}",
+          MessageOf(stored.status()));
       stored = std::optional<BootstrapData>();
     }
     RETURN_IF_ERROR(stored.status());
     if (*stored && interrupted_) {
       LogWarn("Finishing the interrupted restore of {}", interrupted_->snapshot);
-      RETURN_IF_ERROR(OverwriteBootstrapFiles(fs_, layout_, **stored, context_.clock.Now()).status());
+      RETURN_IF_ERROR(
+          OverwriteBootstrapFiles(fs_, layout_, **stored, context_.clock.Now()).status());
     } else if (*stored) {
       ASSIGN_OR_RETURN(const auto written, ReconcileBootstrapFiles(fs_, layout_, **stored));
       for (const std::string& path : written) LogInfo("{} was written from the datastore", path);
     } else if (has_data) {
       ASSIGN_OR_RETURN(const bool has_cas, HasCas(fs_, layout_));
       if (!has_cas && !interrupted_) {
-        return FailedPreconditionError("no bootstrap data found in datastore - check server token value and verify datastore integrity");
+        return FailedPreconditionError(
+            "no bootstrap data found in datastore - check server token value and verify datastore "
+            "integrity");
       }
     }
     files_.certificates.replace_lone_keys = !has_data || interrupted_.has_value();
@@ -312,14 +345,17 @@ class Server final : public ApiBackend {
 
   StatusOr<std::unique_ptr<HttpServer>> StartListener() {
     ASSIGN_OR_RETURN(const KeyPair pair, ReadKeyPair(fs_, JoinPath(layout_.tls(), "supervisor")));
-    ASSIGN_OR_RETURN(auto listener, HttpServer::Start({.address = options_.bind_address,
-                                                       .port = options_.supervisor_port,
-                                                       .certificate_pem = pair.certificate_pem,
-                                                       .key_pem = pair.key_pem,
-                                                       .authenticate = [this](const std::string& user, const Secret& password) {
-                                                         return passwd_.RoleOf(user, password);
-                                                       },
-                                                       .routes = SupervisorRoutes(*this, context_.distribution.label_domain)}));
+    ASSIGN_OR_RETURN(
+        auto listener,
+        HttpServer::Start({.address = options_.bind_address,
+                           .port = options_.supervisor_port,
+                           .certificate_pem = pair.certificate_pem,
+                           .key_pem = pair.key_pem,
+                           .authenticate =
+                               [this](const std::string& user, const Secret& password) {
+                                 return passwd_.RoleOf(user, password);
+                               },
+                           .routes = SupervisorRoutes(*this, context_.distribution.label_domain)}));
     LogInfo("Supervisor listens on {}:{}", options_.bind_address, options_.supervisor_port);
     return listener;
   }
@@ -350,7 +386,8 @@ class Server final : public ApiBackend {
     ASSIGN_OR_RETURN(const auto stored, OpenBootstrap(values, password, "the datastore"));
     ASSIGN_OR_RETURN(const BootstrapData on_disk, CollectBootstrapFiles(fs_, layout_));
     if (stored && SameFiles(*stored, on_disk)) return OkStatus();
-    ASSIGN_OR_RETURN(const std::string sealed, Seal(EncodeBootstrap(on_disk), password, context_.random));
+    ASSIGN_OR_RETURN(const std::string sealed,
+                     Seal(EncodeBootstrap(on_disk), password, context_.random));
     if (stored) {
       LogInfo("Bootstrap data in the datastore are brought up to date");
       RETURN_IF_ERROR(client->Put(BootstrapKeyName(password), sealed));
@@ -373,10 +410,12 @@ class Server final : public ApiBackend {
   }
 
   Status RunJobs(const ServiceNotifier& notifier, std::stop_token give_up) {
-    const Reconciler reconciler(context_.clock, context_.random, options_.snapshots.reconcile_interval, [this] { Reconcile(); });
+    const Reconciler reconciler(context_.clock, context_.random,
+                                options_.snapshots.reconcile_interval, [this] { Reconcile(); });
     std::optional<SnapshotSchedule> schedule;
     if (options_.snapshots.schedule) {
-      schedule.emplace(context_.clock, context_.random, metrics_, *options_.snapshots.schedule, [this](std::stop_token stop) { TakeScheduled(stop); });
+      schedule.emplace(context_.clock, context_.random, metrics_, *options_.snapshots.schedule,
+                       [this](std::stop_token stop) { TakeScheduled(stop); });
     } else {
       metrics_.SetNextRun(absl::InfiniteFuture());
       LogInfo("Scheduled snapshots are disabled");
@@ -413,7 +452,9 @@ class Server final : public ApiBackend {
   StatusOr<Compression> CompressionOf(const SnapshotRequest& request) const {
     if (request.compression) {
       const auto compression = ParseCompression(*request.compression);
-      if (!compression) return InvalidArgumentError("compression \"{}\" is not one of none, zip, zstd", *request.compression);
+      if (!compression)
+        return InvalidArgumentError("compression \"{}\" is not one of none, zip, zstd",
+                                    *request.compression);
       return *compression;
     }
     const Compression ours = options_.snapshots.compression;
@@ -422,7 +463,8 @@ class Server final : public ApiBackend {
     return ours == Compression::kNone ? Compression::kZip : ours;
   }
 
-  StatusOr<CapturedSnapshot> Save(const SnapshotPlace& place, const std::string& base, Compression compression, std::stop_token stop,
+  StatusOr<CapturedSnapshot> Save(const SnapshotPlace& place, const std::string& base,
+                                  Compression compression, std::stop_token stop,
                                   std::function<void(std::uint64_t, std::uint64_t)> on_progress) {
     const absl::Duration start = context_.clock.Steady();
     auto saved = [&]() -> StatusOr<CapturedSnapshot> {
@@ -435,35 +477,41 @@ class Server final : public ApiBackend {
                                      .on_progress = std::move(on_progress)});
     }();
     // A refused second save is no failed snapshot: the first one goes on.
-    if (!absl::IsAborted(saved.status())) metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
+    if (!absl::IsAborted(saved.status()))
+      metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
     UpdateGauges();
     return saved;
   }
 
   void TakeScheduled(std::stop_token stop) {
     const SnapshotPlace place = DefaultPlace();
-    const auto saved = Save(place, options_.snapshots.base, options_.snapshots.compression, stop, {});
+    const auto saved =
+        Save(place, options_.snapshots.base, options_.snapshots.compression, stop, {});
     if (!saved.ok()) {
       LogError("Failed to take scheduled snapshot: {}", MessageOf(saved.status()));
       return;
     }
-    const PruneReport report = holdfast::PruneSnapshots(place, options_.snapshots.base, options_.snapshots.retention);
+    const PruneReport report =
+        holdfast::PruneSnapshots(place, options_.snapshots.base, options_.snapshots.retention);
     metrics_.OnRetention(report.status);
-    if (!report.status.ok()) LogError("Failed to remove old snapshots: {}", MessageOf(report.status));
+    if (!report.status.ok())
+      LogError("Failed to remove old snapshots: {}", MessageOf(report.status));
     UpdateGauges();
   }
 
   void Reconcile() {
     const absl::Duration start = context_.clock.Steady();
     Status status;
-    if (const std::unique_lock lock(one_save_, std::try_to_lock); lock.owns_lock()) status = CleanSnapshotPlace(DefaultPlace());
+    if (const std::unique_lock lock(one_save_, std::try_to_lock); lock.owns_lock())
+      status = CleanSnapshotPlace(DefaultPlace());
     if (status.ok()) status = LookAtSnapshots();
     if (!status.ok()) LogError("Failed to look at the snapshots: {}", MessageOf(status));
     metrics_.OnReconcile(status, context_.clock.Steady() - start);
   }
 
   void UpdateGauges() {
-    if (const Status looked = LookAtSnapshots(); !looked.ok()) LogError("Failed to look at the snapshots: {}", MessageOf(looked));
+    if (const Status looked = LookAtSnapshots(); !looked.ok())
+      LogError("Failed to look at the snapshots: {}", MessageOf(looked));
   }
 
   // Brings the gauges up to date with what is there.
@@ -473,7 +521,7 @@ class Server final : public ApiBackend {
     std::uint64_t bytes = 0;
     for (const SnapshotRecord& record : records) {
       if (record.metadata.empty()) continue;  // foreign, or not proven
-      newest = record.created_at;  // oldest first
+      newest = record.created_at;             // oldest first
       bytes = record.bytes;
     }
     metrics_.SetSnapshots(records.size(), newest, bytes);
@@ -481,7 +529,8 @@ class Server final : public ApiBackend {
   }
 
   // An error after part of the work was done says what was done.
-  static Status AfterSome(std::string_view what, const std::vector<std::string>& done, const Status& status) {
+  static Status AfterSome(std::string_view what, const std::vector<std::string>& done,
+                          const Status& status) {
     if (status.ok() || done.empty()) return status;
     return Annotate(status, fmt::format("{} {}, then", what, Join(done, ", ")));
   }
@@ -502,6 +551,8 @@ class Server final : public ApiBackend {
 
 }  // namespace
 
-Status RunServer(const ServerOptions& options, const ServerContext& context) { return Server(options, context).Run(); }
+Status RunServer(const ServerOptions& options, const ServerContext& context) {
+  return Server(options, context).Run();
+}
 
 }  // namespace holdfast

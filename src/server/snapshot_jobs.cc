@@ -18,9 +18,13 @@ constexpr double kReconcileJitter = 0.05;
 
 }  // namespace
 
-SnapshotSchedule::SnapshotSchedule(Clock& clock, Random& random, Metrics& metrics, CronSchedule schedule,
-                                   std::function<void(std::stop_token)> take)
-    : clock_(clock), random_(random), metrics_(metrics), schedule_(std::move(schedule)), take_(std::move(take)),
+SnapshotSchedule::SnapshotSchedule(Clock& clock, Random& random, Metrics& metrics,
+                                   CronSchedule schedule, std::function<void(std::stop_token)> take)
+    : clock_(clock),
+      random_(random),
+      metrics_(metrics),
+      schedule_(std::move(schedule)),
+      take_(std::move(take)),
       thread_([this](std::stop_token stop) {
         ::pthread_setname_np(::pthread_self(), "snapshot-cron");
         Run(std::move(stop));
@@ -30,7 +34,8 @@ void SnapshotSchedule::Run(std::stop_token stop) {
   while (true) {
     const absl::Time next = schedule_.Next(clock_.Now());
     metrics_.SetNextRun(next);
-    LogInfo("Next scheduled snapshot at {} ({})", FormatRfc3339(next, schedule_.zone()), schedule_.text());
+    LogInfo("Next scheduled snapshot at {} ({})", FormatRfc3339(next, schedule_.zone()),
+            schedule_.text());
     for (absl::Time now = clock_.Now(); now < next; now = clock_.Now()) {
       if (!clock_.Sleep(std::min(next - now, kLookInterval), stop)) return;
     }
@@ -39,7 +44,8 @@ void SnapshotSchedule::Run(std::stop_token stop) {
   }
 }
 
-Reconciler::Reconciler(Clock& clock, Random& random, absl::Duration interval, std::function<void()> work)
+Reconciler::Reconciler(Clock& clock, Random& random, absl::Duration interval,
+                       std::function<void()> work)
     : thread_([&clock, &random, interval, work = std::move(work)](std::stop_token stop) {
         ::pthread_setname_np(::pthread_self(), "reconcile");
         do {

@@ -16,7 +16,8 @@ namespace holdfast {
 class SnapshotSchedule {
  public:
   // All must outlive this.
-  SnapshotSchedule(Clock& clock, Random& random, Metrics& metrics, CronSchedule schedule, std::function<void(std::stop_token)> take);
+  SnapshotSchedule(Clock& clock, Random& random, Metrics& metrics, CronSchedule schedule,
+                   std::function<void(std::stop_token)> take);
 
  private:
   void Run(std::stop_token stop);

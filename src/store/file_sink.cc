@@ -8,7 +8,9 @@ namespace {
 constexpr std::uint64_t kWritebackStep = 8 * kMiB;
 constexpr std::size_t kBufferSize = 1 * kMiB;
 
-bool IsAligned(ByteSpan data) { return reinterpret_cast<std::uintptr_t>(data.data()) % kAlignment == 0; }
+bool IsAligned(ByteSpan data) {
+  return reinterpret_cast<std::uintptr_t>(data.data()) % kAlignment == 0;
+}
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// A File as a Sink: writes one after the other, and keeps the disk busy while data come, so that the sync at the end is short.
+// A File as a Sink: writes one after the other, and keeps the disk busy while data come, so that the sync at the end is
+// short.
 #pragma once
 
 #include "base/aligned_buffer.h"

@@ -9,7 +9,8 @@
 namespace holdfast {
 namespace {
 
-constexpr FileSink::Kind kKinds[] = {FileSink::Kind::kDurable, FileSink::Kind::kArchive, FileSink::Kind::kScratch};
+constexpr FileSink::Kind kKinds[] = {FileSink::Kind::kDurable, FileSink::Kind::kArchive,
+                                     FileSink::Kind::kScratch};
 
 class FileSinkTest : public ::testing::Test {
  protected:
@@ -44,7 +45,8 @@ TEST_F(FileSinkTest, AnArchiveTakesAlignedBlocksAsTheyAreAndGathersTheRest) {
   ASSERT_TRUE(sink.Finish().ok());
   EXPECT_EQ(Content(), std::string(3 * kAlignment + 1, 'a') + "bc");
   const std::string f = dir_ / "f";
-  EXPECT_EQ(fs_.trace(), (std::vector<std::string>{"create " + f, "write " + f + " 0+8192", "write " + f + " 8192+4096",
+  EXPECT_EQ(fs_.trace(), (std::vector<std::string>{"create " + f, "write " + f + " 0+8192",
+                                                   "write " + f + " 8192+4096",
                                                    "write " + f + " 12288+3", "sync " + f}));
 }
 

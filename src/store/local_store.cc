@@ -12,7 +12,8 @@ constexpr std::uint64_t kMetadataBytesMax = 1 * kMiB;
 
 class NewFile final : public NewObject {
  public:
-  explicit NewFile(AtomicFile file) : file_(std::move(file)), sink_(file_.file(), FileSink::Kind::kArchive) {}
+  explicit NewFile(AtomicFile file)
+      : file_(std::move(file)), sink_(file_.file(), FileSink::Kind::kArchive) {}
   Status Write(ByteSpan data) override { return sink_.Write(data); }
   Status Finish() override { return sink_.Finish(); }
   Status Commit() override { return file_.CommitNew(); }
@@ -33,23 +34,28 @@ Status CheckName(const std::string& name) {
 }  // namespace
 
 LocalStore::LocalStore(FileSystem& fs, std::string directory)
-    : fs_(&fs), directory_(std::move(directory)), metadata_directory_(JoinPath(DirName(directory_), ".metadata")) {}
+    : fs_(&fs),
+      directory_(std::move(directory)),
+      metadata_directory_(JoinPath(DirName(directory_), ".metadata")) {}
 
 std::string LocalStore::PathOf(const std::string& name) const { return JoinPath(directory_, name); }
 
-std::string LocalStore::MetadataPathOf(const std::string& name) const { return JoinPath(metadata_directory_, name); }
+std::string LocalStore::MetadataPathOf(const std::string& name) const {
+  return JoinPath(metadata_directory_, name);
+}
 
 std::string LocalStore::Location(const std::string& name) const { return "file://" + PathOf(name); }
 
-StatusOr<std::unique_ptr<NewObject>> LocalStore::Create(const std::string& name, std::uint64_t bytes_expected) {
+StatusOr<std::unique_ptr<NewObject>> LocalStore::Create(const std::string& name,
+                                                        std::uint64_t bytes_expected) {
   RETURN_IF_ERROR(CheckName(name));
   ASSIGN_OR_RETURN(const bool taken, Exists(*fs_, PathOf(name)));
   if (taken) return AlreadyExistsError("{} exists", PathOf(name));
   if (bytes_expected > 0) {
     ASSIGN_OR_RETURN(const std::uint64_t free, fs_->FreeSpace(directory_));
     if (free < bytes_expected) {
-      return ResourceExhaustedError("no space for {}: {} bytes are needed, {} are free in {}", name, bytes_expected, free,
-                                    directory_);
+      return ResourceExhaustedError("no space for {}: {} bytes are needed, {} are free in {}", name,
+                                    bytes_expected, free, directory_);
     }
   }
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(*fs_, PathOf(name), kFileMode));
@@ -68,7 +74,9 @@ StatusOr<std::vector<ObjectInfo>> LocalStore::List() {
   if (!entries.ok()) return entries.status();
   std::vector<ObjectInfo> out;
   for (const DirectoryEntry& entry : *entries) {
-    if (entry.info.kind != FileKind::kFile || entry.name.starts_with('.') || IsUnfinished(entry.name)) continue;
+    if (entry.info.kind != FileKind::kFile || entry.name.starts_with('.') ||
+        IsUnfinished(entry.name))
+      continue;
     out.push_back({entry.name, entry.info.size_bytes, entry.info.modified_at});
   }
   return out;
@@ -95,7 +103,8 @@ Status LocalStore::WriteMetadata(const std::string& name, std::string_view text)
   return WriteFileAtomically(*fs_, MetadataPathOf(name), text, kFileMode);
 }
 
-StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(const std::function<bool(std::string_view name)>& is_ours) {
+StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(
+    const std::function<bool(std::string_view name)>& is_ours) {
   std::vector<std::string> removed;
   for (const std::string& directory : {directory_, metadata_directory_}) {
     const auto entries = fs_->List(directory);
@@ -103,7 +112,8 @@ StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(const std::funct
     if (!entries.ok()) return entries.status();
     for (const DirectoryEntry& entry : *entries) {
       if (entry.info.kind != FileKind::kFile || !IsUnfinished(entry.name)) continue;
-      if (!is_ours(std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size()))) continue;
+      if (!is_ours(std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size())))
+        continue;
       RETURN_IF_ERROR(fs_->RemoveFile(JoinPath(directory, entry.name)));
       removed.push_back(entry.name);
     }

@@ -15,14 +15,16 @@ class LocalStore final : public ObjectStore {
   const std::string& directory() const { return directory_; }
 
   std::string Location(const std::string& name) const override;
-  StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name, std::uint64_t bytes_expected) override;
+  StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name,
+                                              std::uint64_t bytes_expected) override;
   StatusOr<std::unique_ptr<RandomAccess>> Open(const std::string& name) override;
   // Regular files of the directory itself; hidden ones and unfinished ones are left out.
   StatusOr<std::vector<ObjectInfo>> List() override;
   Status Remove(const std::string& name) override;
   StatusOr<std::string> ReadMetadata(const std::string& name) override;
   Status WriteMetadata(const std::string& name, std::string_view text) override;
-  StatusOr<std::vector<std::string>> RemoveUnfinished(const std::function<bool(std::string_view name)>& is_ours) override;
+  StatusOr<std::vector<std::string>> RemoveUnfinished(
+      const std::function<bool(std::string_view name)>& is_ours) override;
 
  private:
   std::string PathOf(const std::string& name) const;

@@ -69,8 +69,10 @@ TEST_F(LocalStoreTest, LeftoversAreNeitherListedNorOpenedAndCanBeCleaned) {
   fs_.MakeDirectory(dir_ / "snapshots/sub", 0700).IgnoreError();
   EXPECT_EQ(Names(), (std::vector<std::string>{"a"}));
   EXPECT_FALSE(store_.Open("b-n-2.part").ok());
-  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view) { return false; }).value(), std::vector<std::string>());
-  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view name) { return name == "b-n-2"; }).value(), (std::vector<std::string>{"b-n-2.part"}));
+  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view) { return false; }).value(),
+            std::vector<std::string>());
+  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view name) { return name == "b-n-2"; }).value(),
+            (std::vector<std::string>{"b-n-2.part"}));
   EXPECT_EQ(Names(), (std::vector<std::string>{"a"}));
 }
 
@@ -89,7 +91,8 @@ TEST_F(LocalStoreTest, AMissingDirectoryListsAsEmpty) {
 TEST_F(LocalStoreTest, TooLittleSpaceIsSaidBefore) {
   const Status status = store_.Create("a", std::uint64_t{1} << 60).status();
   EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
-  EXPECT_NE(MessageOf(status).find("are free in " + (dir_ / "snapshots")), std::string::npos) << status;
+  EXPECT_NE(MessageOf(status).find("are free in " + (dir_ / "snapshots")), std::string::npos)
+      << status;
 }
 
 }  // namespace

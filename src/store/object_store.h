@@ -39,7 +39,8 @@ class ObjectStore {
   virtual std::string Location(const std::string& name) const = 0;
 
   // kAlreadyExists if the name is taken. `bytes_expected` reserves space where that is possible; 0: unknown.
-  virtual StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name, std::uint64_t bytes_expected) = 0;
+  virtual StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name,
+                                                      std::uint64_t bytes_expected) = 0;
 
   // kNotFound if there is none.
   virtual StatusOr<std::unique_ptr<RandomAccess>> Open(const std::string& name) = 0;
@@ -56,7 +57,8 @@ class ObjectStore {
 
   // Removes what killed runs left unfinished under names that `is_ours`; returns what it removed. Call only when nothing of
   // ours is being written here: others may be writing theirs.
-  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(const std::function<bool(std::string_view name)>& is_ours) = 0;
+  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(
+      const std::function<bool(std::string_view name)>& is_ours) = 0;
 };
 
 }  // namespace holdfast

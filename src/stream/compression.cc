@@ -12,9 +12,10 @@ struct Row {
   std::array<std::uint8_t, 4> signature;  // all zero: none
 };
 // Signatures: APPNOTE.TXT 4.3.7 (local file header), RFC 8878 3.1.1.
-constexpr std::array<Row, 3> kRows = {{{Compression::kNone, "none", "", {}},
-                                       {Compression::kZip, "zip", ".zip", {'P', 'K', 3, 4}},
-                                       {Compression::kZstd, "zstd", ".zst", {0x28, 0xb5, 0x2f, 0xfd}}}};
+constexpr std::array<Row, 3> kRows = {
+    {{Compression::kNone, "none", "", {}},
+     {Compression::kZip, "zip", ".zip", {'P', 'K', 3, 4}},
+     {Compression::kZstd, "zstd", ".zst", {0x28, 0xb5, 0x2f, 0xfd}}}};
 
 const Row& RowOf(Compression compression) { return kRows[static_cast<std::size_t>(compression)]; }
 

@@ -111,10 +111,10 @@ class Ring {
   }
 
   Mutex mutex_;
-  ConditionVariable for_reader_;  // a block was released
-  ConditionVariable for_sinks_;   // a block was published, or no more come
-  std::array<Slot, kPumpBlocksMax> slots_;                  // see above for who may touch which
-  std::uint64_t published_ HF_GUARDED_BY(mutex_) = 0;          // blocks
+  ConditionVariable for_reader_;                       // a block was released
+  ConditionVariable for_sinks_;                        // a block was published, or no more come
+  std::array<Slot, kPumpBlocksMax> slots_;             // see above for who may touch which
+  std::uint64_t published_ HF_GUARDED_BY(mutex_) = 0;  // blocks
   std::vector<std::uint64_t> released_ HF_GUARDED_BY(mutex_);  // blocks, by each sink
   bool finishing_ HF_GUARDED_BY(mutex_) = false;
   Status status_ HF_GUARDED_BY(mutex_);  // the first error

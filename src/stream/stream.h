@@ -22,8 +22,8 @@ class Sink {
   // Takes all of `data`, or fails; after an error no more calls.
   virtual Status Write(ByteSpan data) = 0;
 
-  // The last call: flushes what is held back and says whether the whole stream is good. A filter finishes the Sink behind it.
-  // A stream that was not finished counts as broken off.
+  // The last call: flushes what is held back and says whether the whole stream is good. A filter finishes the Sink behind
+  // it. A stream that was not finished counts as broken off.
   virtual Status Finish() = 0;
 };
 

@@ -11,8 +11,8 @@ Status TrailingDigest::Write(ByteSpan data) {
   const std::size_t payload = total > kDigestBytes ? total - kDigestBytes : 0;
   const std::size_t from_held = std::min(payload, held_size_);
   hash_.Update(ByteSpan(held_).first(from_held));
-  std::copy(held_.begin() + static_cast<std::ptrdiff_t>(from_held), held_.begin() + static_cast<std::ptrdiff_t>(held_size_),
-            held_.begin());
+  std::copy(held_.begin() + static_cast<std::ptrdiff_t>(from_held),
+            held_.begin() + static_cast<std::ptrdiff_t>(held_size_), held_.begin());
   held_size_ -= from_held;
   const std::size_t from_data = payload - from_held;
   hash_.Update(data.first(from_data));
@@ -25,12 +25,14 @@ Status TrailingDigest::Write(ByteSpan data) {
 Status TrailingDigest::Finish() {
   if (!SizeHasDigest(bytes_)) {
     return DataLossError(
-        "snapshot missing hash but --skip-hash-check=false: {} bytes are no multiple of 512 plus a digest of {}", bytes_,
-        kDigestBytes);
+        "snapshot missing hash but --skip-hash-check=false: {} bytes are no multiple of 512 plus a "
+        "digest of {}",
+        bytes_, kDigestBytes);
   }
   digest_ = hash_.Finish();
   if (!std::equal(held_.begin(), held_.end(), digest_.begin())) {
-    return DataLossError("expected sha256 [{}], got [{}]: the snapshot is damaged", HexOf(held_), HexOf(digest_));
+    return DataLossError("expected sha256 [{}], got [{}]: the snapshot is damaged", HexOf(held_),
+                         HexOf(digest_));
   }
   return OkStatus();
 }

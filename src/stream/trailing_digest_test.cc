@@ -22,7 +22,8 @@ Status Check(const std::string& snapshot, std::size_t piece) {
 
 TEST(TrailingDigest, HoldsInPiecesOfAnySize) {
   for (std::size_t piece : {1, 7, 31, 32, 33, 64, 100000}) {
-    for (std::size_t payload : {0, 512, 5120}) EXPECT_TRUE(Check(Snapshot(payload), piece).ok()) << piece << " " << payload;
+    for (std::size_t payload : {0, 512, 5120})
+      EXPECT_TRUE(Check(Snapshot(payload), piece).ok()) << piece << " " << payload;
   }
 }
 
@@ -36,7 +37,8 @@ TEST(TrailingDigest, OneFlippedBitAnywhereIsFound) {
 }
 
 TEST(TrailingDigest, WithoutOneItSaysSo) {
-  EXPECT_NE(MessageOf(Check(std::string(1024, 'x'), 100)).find("snapshot missing hash but --skip-hash-check=false"),
+  EXPECT_NE(MessageOf(Check(std::string(1024, 'x'), 100))
+                .find("snapshot missing hash but --skip-hash-check=false"),
             std::string::npos);
   EXPECT_TRUE(absl::IsDataLoss(Check("", 1)));
 }

@@ -10,7 +10,7 @@ namespace {
 // How far back a repetition is found: 16 MiB. Pods of one app repeat their template far apart.
 constexpr int kWindowLog = 24;
 
-}
+}  // namespace
 
 void ZstdSink::FreeContext::operator()(ZSTD_CCtx_s* context) const { ZSTD_freeCCtx(context); }
 

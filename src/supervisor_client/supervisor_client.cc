@@ -14,13 +14,16 @@ constexpr std::size_t kLineBytesMax = 64u << 20;  // a list of very many snapsho
 // Cuts a body that comes in pieces into lines and remembers the last one that is not progress.
 class LineReader {
  public:
-  explicit LineReader(const std::function<void(const Progress&)>& on_progress) : on_progress_(on_progress) {}
+  explicit LineReader(const std::function<void(const Progress&)>& on_progress)
+      : on_progress_(on_progress) {}
 
   Status Take(std::string_view piece) {
     pending_.append(piece);
     std::size_t start = 0;
-    for (std::size_t end; (end = pending_.find('\n', start)) != std::string::npos; start = end + 1) {
-      ASSIGN_OR_RETURN(const auto line, DecodeLine(std::string_view(pending_).substr(start, end - start)));
+    for (std::size_t end; (end = pending_.find('\n', start)) != std::string::npos;
+         start = end + 1) {
+      ASSIGN_OR_RETURN(const auto line,
+                       DecodeLine(std::string_view(pending_).substr(start, end - start)));
       if (const auto* progress = std::get_if<Progress>(&line)) {
         if (on_progress_) on_progress_(*progress);
       } else {
@@ -28,7 +31,8 @@ class LineReader {
       }
     }
     pending_.erase(0, start);
-    if (pending_.size() > kLineBytesMax) return ResourceExhaustedError("the server sent a line without end");
+    if (pending_.size() > kLineBytesMax)
+      return ResourceExhaustedError("the server sent a line without end");
     return OkStatus();
   }
   StatusOr<std::string> Result() && {
@@ -49,28 +53,35 @@ Status CheckServerUrl(const std::string& url) {
   return InvalidArgumentError("only https:// URLs are supported, invalid scheme: {}", url);
 }
 
-StatusOr<SupervisorClient> SupervisorClient::Connect(HttpClient& http, const std::string& url, const Secret& token) {
+StatusOr<SupervisorClient> SupervisorClient::Connect(HttpClient& http, const std::string& url,
+                                                     const Secret& token) {
   RETURN_IF_ERROR(CheckServerUrl(url));
   ASSIGN_OR_RETURN(const ServerToken parsed, ParseServerToken(token.reveal()));
-  ASSIGN_OR_RETURN(HttpResponse answer, http.Do({.url = url + "/cacerts", .skip_verify = true, .stall_timeout = absl::Seconds(10)}));
+  ASSIGN_OR_RETURN(
+      HttpResponse answer,
+      http.Do({.url = url + "/cacerts", .skip_verify = true, .stall_timeout = absl::Seconds(10)}));
   if (answer.code != 200) return DecodeError(answer.code, answer.body);
   ASSIGN_OR_RETURN(const std::string hash, CaHash(answer.body), "{}/cacerts", url);
   if (!parsed.ca_hash.empty() && parsed.ca_hash != hash) {
-    return WithHint(UnauthenticatedError("token CA hash does not match the Cluster CA certificate hash: {} != {}", parsed.ca_hash, hash),
+    return WithHint(UnauthenticatedError(
+                        "token CA hash does not match the Cluster CA certificate hash: {} != {}",
+                        parsed.ca_hash, hash),
                     "The token belongs to another cluster than the server at " + url + ".");
   }
   return SupervisorClient(http, url, parsed.password, std::move(answer.body));
 }
 
-StatusOr<std::string> SupervisorClient::Snapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) {
+StatusOr<std::string> SupervisorClient::Snapshot(
+    const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) {
   LineReader lines(on_progress);
-  HttpRequest call{.method = "POST",
-                   .url = url_ + "/db/snapshot",
-                   .headers = {std::string("Content-Type: ") + kJsonType, std::string("Accept: ") + kLinesType},
-                   .body = request.Encode(),
-                   .user = kUser,
-                   .password = password_,
-                   .ca_pem = ca_pem_};
+  HttpRequest call{
+      .method = "POST",
+      .url = url_ + "/db/snapshot",
+      .headers = {std::string("Content-Type: ") + kJsonType, std::string("Accept: ") + kLinesType},
+      .body = request.Encode(),
+      .user = kUser,
+      .password = password_,
+      .ca_pem = ca_pem_};
   call.on_body = [&](std::string_view piece) { return lines.Take(piece); };
   ASSIGN_OR_RETURN(const HttpResponse answer, http_->Do(call));
   if (answer.code < 200 || answer.code >= 300) return DecodeError(answer.code, answer.body);

@@ -20,16 +20,21 @@ class SupervisorClient {
   // Fetches the server's CA from /cacerts and checks it against the hash in the token (a bare password trusts it, as RKE2
   // does). `token` is a server token in any form. `http` must outlive this.
   // kUnavailable: nobody answers there. kUnauthenticated: it is another server than the token is for.
-  static StatusOr<SupervisorClient> Connect(HttpClient& http, const std::string& url, const Secret& token);
+  static StatusOr<SupervisorClient> Connect(HttpClient& http, const std::string& url,
+                                            const Secret& token);
 
   // POST /db/snapshot. `on_progress` (may be empty) is called while the server saves. There is no limit in all: the call
   // ends with kDeadlineExceeded when the server says nothing for a minute.
   // The result's JSON; the server's error as it is.
-  StatusOr<std::string> Snapshot(const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress);
+  StatusOr<std::string> Snapshot(const SnapshotRequest& request,
+                                 const std::function<void(const Progress&)>& on_progress);
 
  private:
   SupervisorClient(HttpClient& http, std::string url, Secret password, std::string ca_pem)
-      : http_(&http), url_(std::move(url)), password_(std::move(password)), ca_pem_(std::move(ca_pem)) {}
+      : http_(&http),
+        url_(std::move(url)),
+        password_(std::move(password)),
+        ca_pem_(std::move(ca_pem)) {}
 
   HttpClient* http_;
   std::string url_;

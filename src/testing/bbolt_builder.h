@@ -16,7 +16,7 @@ class BboltBuilder {
   std::size_t page_size = 4096;
   std::size_t elements_max = 3;  // in a leaf or branch of a bucket with pages of its own
   std::uint64_t txid = 8;
-  bool store_freelist = false;   // an empty list in a page of its own
+  bool store_freelist = false;  // an empty list in a page of its own
 
   // An inline bucket if it is small, as bbolt would.
   void Add(const std::string& bucket, const std::string& key, const std::string& value) {
@@ -31,7 +31,8 @@ class BboltBuilder {
     bbolt::Node root;
     for (const auto& [name, entries] : buckets_) {
       bbolt::Node leaf;
-      for (const auto& [key, value] : entries) leaf.elements.push_back({.key = key, .value = value});
+      for (const auto& [key, value] : entries)
+        leaf.elements.push_back({.key = key, .value = value});
       std::string value(bbolt::kBucketHeaderBytes, '\0');
       const bool force = std::find(paged_.begin(), paged_.end(), name) != paged_.end();
       if (!force && leaf.Bytes() <= page_size / 4) {

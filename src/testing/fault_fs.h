@@ -34,17 +34,24 @@ class FaultFs final : public FileSystem {
     return trace_;
   }
 
-  StatusOr<std::unique_ptr<File>> OpenForRead(const std::string& path) override { return base_.OpenForRead(path); }
-  StatusOr<std::unique_ptr<File>> OpenForWrite(const std::string& path) override { return Wrap(base_.OpenForWrite(path)); }
+  StatusOr<std::unique_ptr<File>> OpenForRead(const std::string& path) override {
+    return base_.OpenForRead(path);
+  }
+  StatusOr<std::unique_ptr<File>> OpenForWrite(const std::string& path) override {
+    return Wrap(base_.OpenForWrite(path));
+  }
   StatusOr<std::unique_ptr<File>> Create(const std::string& path, std::uint32_t mode) override {
     RETURN_IF_ERROR(Change("create {}", path));
     return Wrap(base_.Create(path, mode));
   }
-  StatusOr<std::unique_ptr<File>> OpenOrCreate(const std::string& path, std::uint32_t mode) override {
+  StatusOr<std::unique_ptr<File>> OpenOrCreate(const std::string& path,
+                                               std::uint32_t mode) override {
     return Wrap(base_.OpenOrCreate(path, mode));
   }
   StatusOr<FileInfo> Stat(const std::string& path) override { return base_.Stat(path); }
-  StatusOr<std::vector<DirectoryEntry>> List(const std::string& directory) override { return base_.List(directory); }
+  StatusOr<std::vector<DirectoryEntry>> List(const std::string& directory) override {
+    return base_.List(directory);
+  }
   Status MakeDirectory(const std::string& path, std::uint32_t mode) override {
     RETURN_IF_ERROR(Change("mkdir {}", path));
     return base_.MakeDirectory(path, mode);
@@ -69,8 +76,12 @@ class FaultFs final : public FileSystem {
     RETURN_IF_ERROR(Change("rmdir {}", path));
     return base_.RemoveEmptyDirectory(path);
   }
-  Status SetMode(const std::string& path, std::uint32_t mode) override { return base_.SetMode(path, mode); }
-  Status SetModified(const std::string& path, absl::Time time) override { return base_.SetModified(path, time); }
+  Status SetMode(const std::string& path, std::uint32_t mode) override {
+    return base_.SetMode(path, mode);
+  }
+  Status SetModified(const std::string& path, absl::Time time) override {
+    return base_.SetModified(path, time);
+  }
   Status MakeSymlink(const std::string& target, const std::string& link) override {
     RETURN_IF_ERROR(Change("link {}", link));
     return base_.MakeSymlink(target, link);
@@ -79,14 +90,18 @@ class FaultFs final : public FileSystem {
     RETURN_IF_ERROR(Change("syncdir {}", directory));
     return base_.SyncDirectory(directory);
   }
-  StatusOr<std::uint64_t> FreeSpace(const std::string& path) override { return base_.FreeSpace(path); }
+  StatusOr<std::uint64_t> FreeSpace(const std::string& path) override {
+    return base_.FreeSpace(path);
+  }
 
  private:
   class FaultFile final : public File {
    public:
     FaultFile(FaultFs& fs, std::unique_ptr<File> file) : fs_(fs), file_(std::move(file)) {}
     const std::string& path() const override { return file_->path(); }
-    StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const override { return file_->ReadAt(offset, out); }
+    StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const override {
+      return file_->ReadAt(offset, out);
+    }
     Status WriteAt(std::uint64_t offset, ByteSpan data) override {
       RETURN_IF_ERROR(fs_.Change("write {} {}+{}", path(), offset, data.size()));
       return file_->WriteAt(offset, data);
@@ -101,7 +116,9 @@ class FaultFs final : public FileSystem {
       return file_->Reserve(size);
     }
     void WriteDirectly() override { file_->WriteDirectly(); }
-    void StartWriteback(std::uint64_t offset, std::uint64_t size) override { file_->StartWriteback(offset, size); }
+    void StartWriteback(std::uint64_t offset, std::uint64_t size) override {
+      file_->StartWriteback(offset, size);
+    }
     Status Sync() override {
       RETURN_IF_ERROR(fs_.Change("sync {}", path()));
       return file_->Sync();

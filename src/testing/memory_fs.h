@@ -13,9 +13,9 @@
 namespace holdfast::testing {
 
 enum class Loss {
-  kNothing,        // the process was killed, the machine lives: everything written is there
-  kUnsyncedData,   // names are there, contents that were not synced are gone
-  kUnsynced,       // only synced contents under synced names are there
+  kNothing,       // the process was killed, the machine lives: everything written is there
+  kUnsyncedData,  // names are there, contents that were not synced are gone
+  kUnsynced,      // only synced contents under synced names are there
 };
 
 class MemoryFs final : public FileSystem {
@@ -39,13 +39,18 @@ class MemoryFs final : public FileSystem {
   bool can_exchange = true;
   std::string busy;  // a mount point: cannot be renamed
 
-  StatusOr<std::unique_ptr<File>> OpenForRead(const std::string& path) override { return Open(path); }
-  StatusOr<std::unique_ptr<File>> OpenForWrite(const std::string& path) override { return Open(path); }
+  StatusOr<std::unique_ptr<File>> OpenForRead(const std::string& path) override {
+    return Open(path);
+  }
+  StatusOr<std::unique_ptr<File>> OpenForWrite(const std::string& path) override {
+    return Open(path);
+  }
   StatusOr<std::unique_ptr<File>> Create(const std::string& path, std::uint32_t mode) override {
     const std::scoped_lock lock(mutex_);
     return CreateLocked(path, mode);
   }
-  StatusOr<std::unique_ptr<File>> OpenOrCreate(const std::string& path, std::uint32_t mode) override {
+  StatusOr<std::unique_ptr<File>> OpenOrCreate(const std::string& path,
+                                               std::uint32_t mode) override {
     const std::scoped_lock lock(mutex_);
     if (auto node = Find(path)) return std::make_unique<MemoryFile>(*this, path, node);
     return CreateLocked(path, mode);
@@ -60,7 +65,8 @@ class MemoryFs final : public FileSystem {
     const std::scoped_lock lock(mutex_);
     const auto node = Find(directory);
     if (!node) return Missing("list", directory);
-    if (node->kind != FileKind::kDirectory) return FailedPreconditionError("list {}: not a directory", directory);
+    if (node->kind != FileKind::kDirectory)
+      return FailedPreconditionError("list {}: not a directory", directory);
     std::vector<DirectoryEntry> out;
     for (const auto& [name, child] : node->entries) out.push_back({name, InfoOf(*child)});
     return out;
@@ -69,11 +75,16 @@ class MemoryFs final : public FileSystem {
     const std::scoped_lock lock(mutex_);
     return Add(path, FileKind::kDirectory, mode).status();
   }
-  Status Rename(const std::string& from, const std::string& to) override { return Move(from, to, true); }
-  Status RenameNoReplace(const std::string& from, const std::string& to) override { return Move(from, to, false); }
+  Status Rename(const std::string& from, const std::string& to) override {
+    return Move(from, to, true);
+  }
+  Status RenameNoReplace(const std::string& from, const std::string& to) override {
+    return Move(from, to, false);
+  }
   Status Exchange(const std::string& a, const std::string& b) override {
     const std::scoped_lock lock(mutex_);
-    if (!busy.empty() && (a == busy || b == busy)) return AbortedError("exchange {} and {}: device or resource busy", a, b);
+    if (!busy.empty() && (a == busy || b == busy))
+      return AbortedError("exchange {} and {}: device or resource busy", a, b);
     if (!can_exchange) return UnimplementedError("exchange {} and {}", a, b);
     const auto node_a = Find(a), node_b = Find(b);
     if (!node_a || !node_b) return Missing("exchange", node_a ? b : a);
@@ -82,7 +93,9 @@ class MemoryFs final : public FileSystem {
     return OkStatus();
   }
   Status RemoveFile(const std::string& path) override { return Remove(path, FileKind::kFile); }
-  Status RemoveEmptyDirectory(const std::string& path) override { return Remove(path, FileKind::kDirectory); }
+  Status RemoveEmptyDirectory(const std::string& path) override {
+    return Remove(path, FileKind::kDirectory);
+  }
   Status SetMode(const std::string& path, std::uint32_t mode) override {
     const std::scoped_lock lock(mutex_);
     const auto node = Find(path);
@@ -166,7 +179,10 @@ class MemoryFs final : public FileSystem {
     return NotFoundError("{} {}: no such file or directory", call, path);
   }
   static FileInfo InfoOf(const Node& node) {
-    return {.kind = node.kind, .size_bytes = node.data.size(), .mode = node.mode, .modified_at = node.modified_at};
+    return {.kind = node.kind,
+            .size_bytes = node.data.size(),
+            .mode = node.mode,
+            .modified_at = node.modified_at};
   }
 
   std::shared_ptr<Node> Find(const std::string& path) const {
@@ -186,7 +202,8 @@ class MemoryFs final : public FileSystem {
   StatusOr<std::shared_ptr<Node>> Add(const std::string& path, FileKind kind, std::uint32_t mode) {
     const auto parent = Find(DirName(path));
     if (!parent || parent->kind != FileKind::kDirectory) return Missing("create", path);
-    if (parent->entries.contains(BaseName(path))) return AlreadyExistsError("create {}: exists", path);
+    if (parent->entries.contains(BaseName(path)))
+      return AlreadyExistsError("create {}: exists", path);
     auto node = std::make_shared<Node>();
     node->kind = kind;
     node->mode = mode;
@@ -210,7 +227,8 @@ class MemoryFs final : public FileSystem {
     const std::scoped_lock lock(mutex_);
     const auto node = Find(from), parent = Find(DirName(to));
     if (!node || !parent) return Missing("rename", from);
-    if (!replace && parent->entries.contains(BaseName(to))) return AlreadyExistsError("rename {} to {}: exists", from, to);
+    if (!replace && parent->entries.contains(BaseName(to)))
+      return AlreadyExistsError("rename {} to {}: exists", from, to);
     Find(DirName(from))->entries.erase(BaseName(from));
     parent->entries[BaseName(to)] = node;
     return OkStatus();
@@ -233,7 +251,8 @@ class MemoryFs final : public FileSystem {
     out->kind = node.kind;
     out->mode = node.mode;
     out->modified_at = node.modified_at;
-    out->data = out->synced_data = loss == Loss::kNothing || node.kind == FileKind::kSymlink ? node.data : node.synced_data;
+    out->data = out->synced_data =
+        loss == Loss::kNothing || node.kind == FileKind::kSymlink ? node.data : node.synced_data;
     for (const auto& [name, child] : loss == Loss::kUnsynced ? node.synced_entries : node.entries) {
       out->entries[name] = Survivor(*child, loss);
     }

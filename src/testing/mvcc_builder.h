@@ -15,8 +15,8 @@ class MvccBuilder {
   BboltBuilder bolt;
 
   MvccBuilder() {
-    for (const char* name : {"alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease", "members",
-                             "members_removed", "meta"}) {
+    for (const char* name : {"alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease",
+                             "members", "members_removed", "meta"}) {
       bolt.AddBucket(name);
     }
     bolt.Add("meta", "consistent_index", std::string("\0\0\0\0\0\0\0\x2a", 8));
@@ -28,7 +28,13 @@ class MvccBuilder {
   void Put(std::int64_t revision, const std::string& key, const std::string& value) {
     const auto n = static_cast<std::uint64_t>(revision);
     bolt.Add("key", mvcc::Revision{.main = revision}.Encode(),
-             ProtobufWriter().Bytes(1, key).Varint(2, n).Varint(3, n).Varint(4, 1).Bytes(5, value).text());
+             ProtobufWriter()
+                 .Bytes(1, key)
+                 .Varint(2, n)
+                 .Varint(3, n)
+                 .Varint(4, 1)
+                 .Bytes(5, value)
+                 .text());
   }
   void Delete(std::int64_t revision, const std::string& key) {
     bolt.Add("key", mvcc::Revision{.main = revision, .tombstone = true}.Encode(),

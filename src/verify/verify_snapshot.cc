@@ -42,7 +42,8 @@ StatusOr<mvcc::Inspection> InspectFile(const RandomAccess& file, std::stop_token
 
 }  // namespace
 
-StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path, const VerifyOptions& options) {
+StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path,
+                                          const VerifyOptions& options) {
   ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));
   VerifiedSnapshot out;
   ASSIGN_OR_RETURN(out.file_bytes, file->Size());
@@ -61,7 +62,8 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
     // A plain file is walked where it lies, while its digest is computed.
     walk = std::jthread([&](std::stop_token own) { found = InspectFile(*file, own); });
   } else {
-    ASSIGN_OR_RETURN(ScratchFile made, ScratchFile::Make(fs, options.scratch_directory), "unpack {}", path);
+    ASSIGN_OR_RETURN(ScratchFile made, ScratchFile::Make(fs, options.scratch_directory),
+                     "unpack {}", path);
     scratch.emplace(std::move(made));
     unpacked.emplace(scratch->file(), FileSink::Kind::kScratch);
     sinks.push_back(&*unpacked);
@@ -70,7 +72,8 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
   out.has_digest = total == 0 || SizeHasDigest(total);
   if (!out.has_digest) sinks.erase(sinks.begin());
   PumpOptions pump{.stop = options.stop, .on_progress = {}};
-  if (options.on_progress) pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
+  if (options.on_progress)
+    pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
   if (!sinks.empty()) {
     const Status pumped = Pump(*source, sinks, pump).status();
     if (!pumped.ok() && walk.joinable()) walk.request_stop();
@@ -86,8 +89,9 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
   // A database is whole pages, of at least 1,024 bytes each; what is left over is a piece of a digest.
   if (!out.has_digest && total % 512 != 0) {
     return DataLossError(
-        "{} is cut off or has something behind it: {} bytes are neither a database nor one with its digest", path,
-        total);
+        "{} is cut off or has something behind it: {} bytes are neither a database nor one with "
+        "its digest",
+        path, total);
   }
   return out;
 }

@@ -14,8 +14,9 @@ namespace holdfast {
 struct VerifiedSnapshot {
   Compression compression = Compression::kNone;
   std::uint64_t file_bytes = 0;
-  bool has_digest = false;  // a copy of a database file has none: then only the structure was checked
-  std::string sha256;       // hex, of the database
+  bool has_digest =
+      false;           // a copy of a database file has none: then only the structure was checked
+  std::string sha256;  // hex, of the database
   mvcc::Inspection found;
 };
 
@@ -27,6 +28,7 @@ struct VerifyOptions {
 };
 
 // kDataLoss says what is broken and where.
-StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path, const VerifyOptions& options);
+StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path,
+                                          const VerifyOptions& options);
 
 }  // namespace holdfast

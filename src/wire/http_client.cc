@@ -27,7 +27,8 @@ bool IsLoopback(const std::string& url) {
   const auto start = url.find("://");
   std::string_view host = std::string_view(url).substr(start == std::string::npos ? 0 : start + 3);
   host = host.substr(0, host.find('/'));
-  return host.starts_with("127.") || host.starts_with("[::1]") || host == "localhost" || host.starts_with("localhost:");
+  return host.starts_with("127.") || host.starts_with("[::1]") || host == "localhost" ||
+         host.starts_with("localhost:");
 }
 
 long ResponseCode(CURL* handle) {
@@ -46,7 +47,8 @@ std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) 
     return transfer.body_status.ok() ? piece.size() : 0;
   }
   if (transfer.response.body.size() + piece.size() > transfer.request.body_bytes_max) {
-    transfer.body_status = ResourceExhaustedError("the answer is longer than {} bytes", transfer.request.body_bytes_max);
+    transfer.body_status = ResourceExhaustedError("the answer is longer than {} bytes",
+                                                  transfer.request.body_bytes_max);
     return 0;
   }
   transfer.response.body.append(piece);
@@ -89,7 +91,8 @@ class CurlClient final : public HttpClient {
       curl_slist* headers = nullptr;
       ~Lists() { curl_slist_free_all(headers); }
     } lists;
-    for (const std::string& header : request.headers) lists.headers = curl_slist_append(lists.headers, header.c_str());
+    for (const std::string& header : request.headers)
+      lists.headers = curl_slist_append(lists.headers, header.c_str());
     // A 100-continue would only cost a round trip.
     lists.headers = curl_slist_append(lists.headers, "Expect:");
     char detail[CURL_ERROR_SIZE] = "";
@@ -113,10 +116,12 @@ class CurlClient final : public HttpClient {
     }
     if (IsLoopback(request.url)) Set(CURLOPT_NOPROXY, "*");
     SetTls(request);
-    Set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request.connect_timeout)));
+    Set(CURLOPT_CONNECTTIMEOUT_MS,
+        static_cast<long>(absl::ToInt64Milliseconds(request.connect_timeout)));
     // Below one byte a second over that time is a stall. A total limit would cut off what is only long.
     Set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    Set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(absl::ToInt64Seconds(request.stall_timeout))));
+    Set(CURLOPT_LOW_SPEED_TIME,
+        std::max(1L, static_cast<long>(absl::ToInt64Seconds(request.stall_timeout))));
     Set(CURLOPT_WRITEFUNCTION, &OnBody);
     Set(CURLOPT_WRITEDATA, &transfer);
 
@@ -143,7 +148,9 @@ class CurlClient final : public HttpClient {
       return;
     }
     if (request.ca_pem.empty()) return;
-    curl_blob ca{.data = const_cast<char*>(request.ca_pem.data()), .len = request.ca_pem.size(), .flags = CURL_BLOB_COPY};
+    curl_blob ca{.data = const_cast<char*>(request.ca_pem.data()),
+                 .len = request.ca_pem.size(),
+                 .flags = CURL_BLOB_COPY};
     Set(CURLOPT_CAINFO_BLOB, &ca);
   }
 

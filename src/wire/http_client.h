@@ -1,6 +1,6 @@
 // The door to HTTP servers. One request, one answer; the answer's body may be taken as it comes.
-// Errors: kUnavailable (cannot be reached), kDeadlineExceeded (no progress), kUnauthenticated (the server's certificate is not
-// signed by the CA that is expected). An answer with an error code is an answer.
+// Errors: kUnavailable (cannot be reached), kDeadlineExceeded (no progress), kUnauthenticated (the server's certificate is
+// not signed by the CA that is expected). An answer with an error code is an answer.
 #pragma once
 
 #include <functional>
@@ -20,10 +20,10 @@ struct HttpRequest {
   std::string url;
   std::vector<std::string> headers;  // "Accept: text/plain"
   std::string body;
-  std::string user;                  // basic authentication, if not empty
+  std::string user;  // basic authentication, if not empty
   Secret password;
-  std::string ca_pem;                // who may have signed the server's certificate
-  bool skip_verify = false;          // take any certificate: only to fetch a CA that is checked otherwise
+  std::string ca_pem;        // who may have signed the server's certificate
+  bool skip_verify = false;  // take any certificate: only to fetch a CA that is checked otherwise
   absl::Duration connect_timeout = absl::Seconds(10);
   absl::Duration stall_timeout = absl::Seconds(60);  // without a byte in either direction
   std::size_t body_bytes_max = 64u << 20;

@@ -43,8 +43,9 @@ StatusOr<Database> Database::Open(const RandomAccess& file) {
   ASSIGN_OR_RETURN(const Meta meta, LiveMeta(file));
   ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
   if (meta.high_water < 3 || meta.high_water > size / meta.page_size) {
-    return DataLossError("{} is truncated or damaged: it has {} bytes, its meta page counts {} pages of {}",
-                         file.path(), size, meta.high_water, meta.page_size);
+    return DataLossError(
+        "{} is truncated or damaged: it has {} bytes, its meta page counts {} pages of {}",
+        file.path(), size, meta.high_water, meta.page_size);
   }
   return Database(file, meta);
 }
@@ -77,17 +78,16 @@ StatusOr<ByteSpan> PageReader::Window(std::uint64_t offset, std::uint64_t bytes)
   const bool inside = offset >= window_offset_ && offset + bytes <= window_offset_ + window_.size();
   if (!inside) {
     // In file order: twice as much ahead as the last time. Else only what was asked for.
-    ahead_bytes_ = offset == next_offset_
-                       ? std::min(std::max(ahead_bytes_ * 2, 4 * bytes), kReadAheadMax)
-                       : 0;
+    ahead_bytes_ =
+        offset == next_offset_ ? std::min(std::max(ahead_bytes_ * 2, 4 * bytes), kReadAheadMax) : 0;
     const std::uint64_t wanted =
         std::min(std::max(bytes, ahead_bytes_), database_->bytes() - offset);
     window_.resize(wanted);
     window_offset_ = offset;
     ASSIGN_OR_RETURN(const std::size_t n, database_->file().ReadAt(offset, window_));
     if (n < wanted) {
-      return DataLossError("{} ends at offset {}, in the middle of a page", database_->file().path(),
-                           offset + n);
+      return DataLossError("{} ends at offset {}, in the middle of a page",
+                           database_->file().path(), offset + n);
     }
   }
   return ByteSpan(window_).subspan(offset - window_offset_, bytes);

@@ -13,8 +13,8 @@ StatusOr<NodeView> NodeView::Parse(ByteSpan page) {
   if (page.size() < kPageHeaderBytes) return DataLossError("page of {} bytes", page.size());
   const PageHeader header = PageHeader::Load(page.data());
   if (header.flags != kBranchPage && header.flags != kLeafPage) {
-    return DataLossError("page {} has flags {:#x}, expected a branch (0x1) or leaf (0x2)", header.id,
-                         header.flags);
+    return DataLossError("page {} has flags {:#x}, expected a branch (0x1) or leaf (0x2)",
+                         header.id, header.flags);
   }
   NodeView view;
   view.page_ = page;
@@ -85,7 +85,8 @@ std::size_t Node::Bytes() const {
   return bytes;
 }
 
-std::uint64_t Node::AppendTo(std::vector<std::uint8_t>& out, PageId id, std::size_t page_size) const {
+std::uint64_t Node::AppendTo(std::vector<std::uint8_t>& out, PageId id,
+                             std::size_t page_size) const {
   const std::size_t bytes = Bytes();
   const std::uint64_t pages = page_size == 0 ? 1 : (bytes + page_size - 1) / page_size;
   const std::size_t start = out.size();

@@ -31,7 +31,8 @@ StatusOr<Patch> Patch::Begin(const Database& database) {
 }
 
 Status Patch::CollectBuckets(PageId id, int depth) {
-  if (depth > kDepthMax) return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
+  if (depth > kDepthMax)
+    return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
   PageReader pages(*database_);
   ASSIGN_OR_RETURN(const ByteSpan page, pages.Read(id));
   ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(page));
@@ -50,15 +51,18 @@ Status Patch::CollectBuckets(PageId id, int depth) {
 }
 
 StatusOr<Node> Patch::InlineNode(std::string_view bucket_value) {
-  ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(BytesOf(bucket_value.substr(kBucketHeaderBytes))));
+  ASSIGN_OR_RETURN(const NodeView view,
+                   NodeView::Parse(BytesOf(bucket_value.substr(kBucketHeaderBytes))));
   return Node::Copy(view);
 }
 
 namespace {
 
 // Gathers the entries of a small tree.
-Status CollectEntries(PageReader& pages, PageId id, int depth, Patch::Entries& out, std::size_t& bytes) {
-  if (depth > kDepthMax) return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
+Status CollectEntries(PageReader& pages, PageId id, int depth, Patch::Entries& out,
+                      std::size_t& bytes) {
+  if (depth > kDepthMax)
+    return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
   ASSIGN_OR_RETURN(const ByteSpan page, pages.Read(id));
   bytes += page.size();
   if (bytes > kSmallBucketBytesMax) {
@@ -94,7 +98,9 @@ StatusOr<Patch::Entries> Patch::ReadBucket(const std::string& name) const {
   return out;
 }
 
-PageId Patch::NextPage() const { return database_->meta().high_water + tail_.size() / database_->page_size(); }
+PageId Patch::NextPage() const {
+  return database_->meta().high_water + tail_.size() / database_->page_size();
+}
 
 PageId Patch::Emit(const Node& node) {
   const PageId id = NextPage();
@@ -116,7 +122,8 @@ void Patch::SetBucket(const std::string& name, const Entries& entries) {
   buckets_[name] = BucketValue(leaf);
 }
 
-Status Patch::AppendToBucket(const std::string& name, std::string_view key, std::string_view value) {
+Status Patch::AppendToBucket(const std::string& name, std::string_view key,
+                             std::string_view value) {
   const auto bucket = buckets_.find(name);
   if (bucket == buckets_.end()) return FailedPreconditionError("there is no bucket \"{}\"", name);
   const Node::Element added{.key = std::string(key), .value = std::string(value)};
@@ -140,7 +147,8 @@ Status Patch::AppendToBucket(const std::string& name, std::string_view key, std:
     ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(page), "bucket \"{}\"", name);
     edge.push_back(Node::Copy(view));
     if (view.leaf()) break;
-    if (view.size() == 0 || edge.size() > kDepthMax) return DataLossError("bucket \"{}\": page {} is damaged", name, id);
+    if (view.size() == 0 || edge.size() > kDepthMax)
+      return DataLossError("bucket \"{}\": page {} is damaged", name, id);
     id = view.child(view.size() - 1);
   }
   RETURN_IF_ERROR(check_above(edge.back()));

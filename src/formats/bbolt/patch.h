@@ -37,9 +37,9 @@ class Patch {
   Status AppendToBucket(const std::string& name, std::string_view key, std::string_view value);
 
   struct Result {
-    std::uint64_t tail_offset = 0;   // the old length of the database
-    std::vector<std::uint8_t> tail;  // whole pages
-    std::vector<std::uint8_t> metas; // pages 0 and 1
+    std::uint64_t tail_offset = 0;    // the old length of the database
+    std::vector<std::uint8_t> tail;   // whole pages
+    std::vector<std::uint8_t> metas;  // pages 0 and 1
     std::uint64_t bytes() const { return tail_offset + tail.size(); }
   };
   Result Finish() &&;

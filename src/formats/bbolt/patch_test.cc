@@ -89,15 +89,18 @@ TEST_F(PatchTest, AppendWorksAtEveryDepth) {
     EXPECT_EQ(found.size(), static_cast<std::size_t>(entries) + 1) << entries;
     EXPECT_EQ(found["z1"], "one");
     // and again on the result
-    found = BucketOf(Patched(out, [](Patch& patch) { ASSERT_TRUE(patch.AppendToBucket("key", "z2", "").ok()); }), "key");
+    found = BucketOf(
+        Patched(out, [](Patch& patch) { ASSERT_TRUE(patch.AppendToBucket("key", "z2", "").ok()); }),
+        "key");
     EXPECT_EQ(found.size(), static_cast<std::size_t>(entries) + 2) << entries;
   }
 }
 
 TEST_F(PatchTest, AppendToAnInlineBucket) {
   builder_.Add("key", "a", "1");
-  const std::string out =
-      Patched(builder_.Build(), [](Patch& patch) { ASSERT_TRUE(patch.AppendToBucket("key", "b", "2").ok()); });
+  const std::string out = Patched(builder_.Build(), [](Patch& patch) {
+    ASSERT_TRUE(patch.AppendToBucket("key", "b", "2").ok());
+  });
   EXPECT_EQ(BucketOf(out, "key"), (Patch::Entries{{"a", "1"}, {"b", "2"}}));
 }
 
@@ -114,7 +117,9 @@ TEST_F(PatchTest, AppendRefusesAKeyThatIsNotTheHighest) {
 TEST_F(PatchTest, ManyBucketsInABranchedRoot) {
   // A root leaf larger than a page is one long page after the patch.
   for (int i = 100; i < 400; ++i) builder_.Add("bucket" + std::to_string(i), "k", "v");
-  const std::string out = Patched(builder_.Build(), [](Patch& patch) { patch.SetBucket("bucket250", {{"k", "new"}}); });
+  const std::string out = Patched(builder_.Build(), [](Patch& patch) {
+    patch.SetBucket("bucket250", {{"k", "new"}});
+  });
   EXPECT_EQ(BucketOf(out, "bucket250"), (Patch::Entries{{"k", "new"}}));
   EXPECT_EQ(BucketOf(out, "bucket399"), (Patch::Entries{{"k", "v"}}));
 }

@@ -15,7 +15,10 @@ int Compare(ByteSpan a, ByteSpan b) { return TextOf(a).compare(TextOf(b)); }
 class Walker {
  public:
   Walker(const Database& database, Visitor& visitor, std::stop_token stop)
-      : database_(database), visitor_(visitor), stop_(std::move(stop)), pages_(database),
+      : database_(database),
+        visitor_(visitor),
+        stop_(std::move(stop)),
+        pages_(database),
         used_(database.meta().high_water) {
     used_[0] = used_[1] = true;  // the metas
   }
@@ -35,7 +38,8 @@ class Walker {
   };
 
   Status Page(PageId id, Level level, int depth, const Range& range) {
-    if (depth > kDepthMax) return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
+    if (depth > kDepthMax)
+      return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
     if (stop_.stop_requested()) return CancelledError("stopped");
     ASSIGN_OR_RETURN(const ByteSpan page, pages_.Read(id));
     RETURN_IF_ERROR(MarkUsed(id, PageHeader::Load(page.data()).overflow));
@@ -68,11 +72,13 @@ class Walker {
     for (std::size_t i = 0; i < kept.size(); ++i) {
       if (level == Level::kRoot) {
         if (!kept.is_bucket(i)) {
-          return DataLossError("the root bucket holds \"{}\", which is not a bucket", TextOf(kept.key(i)));
+          return DataLossError("the root bucket holds \"{}\", which is not a bucket",
+                               TextOf(kept.key(i)));
         }
         RETURN_IF_ERROR(visitor_.OnBucket(kept.key(i)));
       } else if (level == Level::kBucket) {
-        RETURN_IF_ERROR(visitor_.OnEntry(kept.key(i), kept.is_bucket(i) ? ByteSpan() : kept.value(i)));
+        RETURN_IF_ERROR(
+            visitor_.OnEntry(kept.key(i), kept.is_bucket(i) ? ByteSpan() : kept.value(i)));
       }
       if (kept.is_bucket(i)) {
         const Level below = level == Level::kRoot ? Level::kBucket : Level::kNested;
@@ -84,7 +90,8 @@ class Walker {
 
   Status Bucket(ByteSpan value, Level level, int depth) {
     if (value.size() < kBucketHeaderBytes) {
-      return DataLossError("its header has {} bytes, expected {}", value.size(), kBucketHeaderBytes);
+      return DataLossError("its header has {} bytes, expected {}", value.size(),
+                           kBucketHeaderBytes);
     }
     const PageId root = LoadLittle<std::uint64_t>(value.data());
     if (root != 0) return Page(root, level, depth + 1, {});
@@ -101,7 +108,8 @@ class Walker {
 
   static Status CheckOrder(const NodeView& view, const Range& range) {
     for (std::size_t i = 0; i < view.size(); ++i) {
-      if (view.leaf() && view.key(i).empty()) return DataLossError("element {} has an empty key", i);
+      if (view.leaf() && view.key(i).empty())
+        return DataLossError("element {} has an empty key", i);
       if (i > 0 && Compare(view.key(i - 1), view.key(i)) >= 0) {
         return DataLossError("keys {} and {} are not in ascending order", i - 1, i);
       }
@@ -147,7 +155,8 @@ class Walker {
       return DataLossError("freelist page {} claims {} entries, more than it holds", id, count);
     }
     for (std::uint64_t i = first; i < first + count; ++i) {
-      if (entry(i) >= used_.size()) return DataLossError("free page {} is outside the database", entry(i));
+      if (entry(i) >= used_.size())
+        return DataLossError("free page {} is outside the database", entry(i));
       RETURN_IF_ERROR(MarkUsed(entry(i), 0), "freelist");
     }
     const auto lost = std::find(used_.begin(), used_.end(), false);

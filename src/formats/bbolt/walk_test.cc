@@ -30,7 +30,8 @@ class Collect final : public Visitor {
 class WalkTest : public ::testing::Test {
  protected:
   WalkTest() {
-    for (int i = 10; i < 99; ++i) builder_.Add("key", "k" + std::to_string(i), std::string(700, 'v'));
+    for (int i = 10; i < 99; ++i)
+      builder_.Add("key", "k" + std::to_string(i), std::string(700, 'v'));
     builder_.Add("key", "large", std::string(20000, 'L'));
     builder_.Add("meta", "index", "7");
     builder_.AddBucket("empty");
@@ -112,7 +113,8 @@ TEST_F(WalkTest, DamageIsFoundAndThePageNamed) {
   expect(leaf + 10, "\xff\xff", "claims 65535 elements");
   expect(leaf + 12, "\xff\xff\xff\xff", "overflow pages");
   expect(leaf + kPageHeaderBytes + 4, "\xff\xff\xff\x7f", "reach beyond the page");
-  expect(branch + kPageHeaderBytes + 8, std::string_view("\x01\0\0\0\0\0\0\0", 8), "outside the database");
+  expect(branch + kPageHeaderBytes + 8, std::string_view("\x01\0\0\0\0\0\0\0", 8),
+         "outside the database");
   expect(branch + kPageHeaderBytes + 8, image_.substr(branch + kPageHeaderBytes + 24, 8), "");
 }
 

@@ -10,7 +10,8 @@
 namespace holdfast {
 namespace {
 
-std::uint64_t MemberId(const std::vector<std::string>& sorted_urls, std::string_view cluster_token) {
+std::uint64_t MemberId(const std::vector<std::string>& sorted_urls,
+                       std::string_view cluster_token) {
   const std::string text = Join(sorted_urls, "") + std::string(cluster_token);
   return LoadBig64(Sha1Of(BytesOf(text)).data());
 }
@@ -87,19 +88,22 @@ Status CheckPeerUrl(std::string_view url) {
     return InvalidArgumentError("URL must not contain a path: {}", url);
   }
   const auto colon = rest.rfind(':');
-  const auto port = colon == std::string_view::npos ? std::nullopt : ParseUint(rest.substr(colon + 1));
+  const auto port =
+      colon == std::string_view::npos ? std::nullopt : ParseUint(rest.substr(colon + 1));
   if (colon == 0 || !port || *port == 0 || *port > 65535) {
     return InvalidArgumentError("URL address does not have the form \"host:port\": {}", url);
   }
   return OkStatus();
 }
 
-StatusOr<Membership> ParseInitialCluster(std::string_view initial_cluster, std::string_view cluster_token) {
+StatusOr<Membership> ParseInitialCluster(std::string_view initial_cluster,
+                                         std::string_view cluster_token) {
   std::map<std::string, std::vector<std::string>> urls_of;
   for (const std::string& part : Split(initial_cluster, ',')) {
     const auto equals = part.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return InvalidArgumentError("initial cluster \"{}\": expected NAME=URL, found \"{}\"", initial_cluster, part);
+      return InvalidArgumentError("initial cluster \"{}\": expected NAME=URL, found \"{}\"",
+                                  initial_cluster, part);
     }
     const std::string url = part.substr(equals + 1);
     RETURN_IF_ERROR(CheckPeerUrl(url), "initial cluster");
@@ -110,11 +114,12 @@ StatusOr<Membership> ParseInitialCluster(std::string_view initial_cluster, std::
     std::sort(urls.begin(), urls.end());
     out.members.push_back({.id = MemberId(urls, cluster_token), .name = name, .peer_urls = urls});
   }
-  std::sort(out.members.begin(), out.members.end(), [](const Member& a, const Member& b) { return a.id < b.id; });
+  std::sort(out.members.begin(), out.members.end(),
+            [](const Member& a, const Member& b) { return a.id < b.id; });
   for (std::size_t i = 0; i < out.members.size(); ++i) {
     if (i > 0 && out.members[i].id == out.members[i - 1].id) {
-      return InvalidArgumentError("initial cluster: {} and {} have the same peer URLs", out.members[i - 1].name,
-                                  out.members[i].name);
+      return InvalidArgumentError("initial cluster: {} and {} have the same peer URLs",
+                                  out.members[i - 1].name, out.members[i].name);
     }
   }
   out.cluster_id = ClusterId(out.members);

@@ -31,7 +31,8 @@ struct Membership {
 
 // Parses "n1=https://10.0.0.1:2380,n2=..." (a name may come again with another URL). The token is part of every id.
 // kInvalidArgument names what is wrong: no members, a URL that etcd would not take, two members with the same id.
-StatusOr<Membership> ParseInitialCluster(std::string_view initial_cluster, std::string_view cluster_token);
+StatusOr<Membership> ParseInitialCluster(std::string_view initial_cluster,
+                                         std::string_view cluster_token);
 
 // Lower-case hex without leading zeros: how etcd prints and stores ids.
 std::string MemberIdText(std::uint64_t id);

@@ -18,10 +18,14 @@ TEST(Membership, WhatEtcdWouldNotTakeIsRefused) {
   };
   EXPECT_EQ(message(""), "initial cluster \"\": expected NAME=URL, found \"\"");
   EXPECT_EQ(message("n1"), "initial cluster \"n1\": expected NAME=URL, found \"n1\"");
-  EXPECT_EQ(message("n1=ftp://a:1"), "initial cluster: URL scheme must be http, https, unix, or unixs: ftp://a:1");
-  EXPECT_EQ(message("n1=http://a:1/x"), "initial cluster: URL must not contain a path: http://a:1/x");
-  EXPECT_EQ(message("n1=http://a"), "initial cluster: URL address does not have the form \"host:port\": http://a");
-  EXPECT_EQ(message("a=http://h:1,b=http://h:1"), "initial cluster: a and b have the same peer URLs");
+  EXPECT_EQ(message("n1=ftp://a:1"),
+            "initial cluster: URL scheme must be http, https, unix, or unixs: ftp://a:1");
+  EXPECT_EQ(message("n1=http://a:1/x"),
+            "initial cluster: URL must not contain a path: http://a:1/x");
+  EXPECT_EQ(message("n1=http://a"),
+            "initial cluster: URL address does not have the form \"host:port\": http://a");
+  EXPECT_EQ(message("a=http://h:1,b=http://h:1"),
+            "initial cluster: a and b have the same peer URLs");
 }
 
 TEST(GoJsonString, EscapesWhatGoEscapes) {

@@ -33,7 +33,8 @@ class WalEncoder {
   void Frame(const ProtobufWriter& record) {
     const std::size_t size = record.text().size(), padding = (8 - size % 8) % 8;
     std::uint8_t length[8];
-    StoreLittle(length, std::uint64_t{size} | (padding == 0 ? 0 : std::uint64_t{0x80 | padding} << 56));
+    StoreLittle(length,
+                std::uint64_t{size} | (padding == 0 ? 0 : std::uint64_t{0x80 | padding} << 56));
     out_.append(TextOf(length)).append(record.text()).append(padding, '\0');
   }
 
@@ -50,7 +51,8 @@ ProtobufWriter ConfState(const Membership& membership) {
 
 // --- the raft snapshot: the old v2 store as JSON, which holds nothing but the members ---
 
-std::string Node(std::string_view path, std::uint64_t index, std::string_view value, std::string_view children) {
+std::string Node(std::string_view path, std::uint64_t index, std::string_view value,
+                 std::string_view children) {
   return fmt::format(
       R"({{"Path":"{}","CreatedIndex":{},"ModifiedIndex":{},"ExpireTime":"0001-01-01T00:00:00Z","Value":{},"Children":{}}})",
       path, index, index, GoJsonString(value), children);
@@ -70,19 +72,23 @@ std::string StoreJson(const Membership& membership) {
   std::vector<std::string> events;
   for (std::size_t i = 0; i < n; ++i) {
     const Member& member = membership.members[i];
-    const std::string id = MemberIdText(member.id), path = "/0/members/" + id, attributes = path + "/raftAttributes";
+    const std::string id = MemberIdText(member.id), path = "/0/members/" + id,
+                      attributes = path + "/raftAttributes";
     const std::uint64_t index = i + 1;
-    children[id] = Node(path, index, "",
-                        "{\"raftAttributes\":" + Node(attributes, index, PeerUrlsJson(member), "null") + "}");
+    children[id] =
+        Node(path, index, "",
+             "{\"raftAttributes\":" + Node(attributes, index, PeerUrlsJson(member), "null") + "}");
     events.push_back(fmt::format(
-        R"({{"action":"create","node":{{"key":"{}","value":{},"modifiedIndex":{},"createdIndex":{}}}}})", attributes,
-        GoJsonString(PeerUrlsJson(member)), index, index));
+        R"({{"action":"create","node":{{"key":"{}","value":{},"modifiedIndex":{},"createdIndex":{}}}}})",
+        attributes, GoJsonString(PeerUrlsJson(member)), index, index));
   }
   events.resize(kHistoryCapacity, "null");
   std::vector<std::string> members;
   for (const auto& [id, json] : children) members.push_back("\"" + id + "\":" + json);
   const std::string tree =
-      "{\"0\":" + Node("/0", 0, "", "{\"members\":" + Node("/0/members", 1, "", "{" + Join(members, ",") + "}") + "}") +
+      "{\"0\":" +
+      Node("/0", 0, "",
+           "{\"members\":" + Node("/0/members", 1, "", "{" + Join(members, ",") + "}") + "}") +
       ",\"1\":" + Node("/1", 0, "", "{}") + "}";
   return fmt::format(
       R"({{"Root":{},"WatcherHub":{{"EventHistory":{{"Queue":{{"Events":[{}],"Size":{},"Front":0,"Back":{},"Capacity":{}}},)"
@@ -105,11 +111,15 @@ std::string EncodeFirstWal(const Membership& membership, std::uint64_t node) {
     // raftpb.ConfChange: id, type (0: add), node, context; raftpb.Entry: type (1: conf change), term, index, data.
     const auto change =
         ProtobufWriter().Varint(1, 0).Varint(2, 0).Varint(3, member.id).Bytes(4, member.Json());
-    wal.Append(kEntry, ProtobufWriter().Varint(1, 1).Varint(2, kTerm).Varint(3, i + 1).Bytes(4, change.text()));
+    wal.Append(kEntry, ProtobufWriter().Varint(1, 1).Varint(2, kTerm).Varint(3, i + 1).Bytes(
+                           4, change.text()));
   }
   // raftpb.HardState: term, vote, commit. Every directory of one cluster says the same vote.
-  wal.Append(kState, ProtobufWriter().Varint(1, kTerm).Varint(2, membership.members.front().id).Varint(3, commit));
-  wal.Append(kSnapshot, ProtobufWriter().Varint(1, commit).Varint(2, kTerm).Bytes(3, ConfState(membership).text()));
+  wal.Append(
+      kState,
+      ProtobufWriter().Varint(1, kTerm).Varint(2, membership.members.front().id).Varint(3, commit));
+  wal.Append(kSnapshot, ProtobufWriter().Varint(1, commit).Varint(2, kTerm).Bytes(
+                            3, ConfState(membership).text()));
   return wal.Take();
 }
 
@@ -124,7 +134,10 @@ std::string EncodeRaftSnapshot(const Membership& membership) {
                             .Varint(2, FirstRaftIndex(membership))
                             .Varint(3, kTerm);
   const auto snapshot = ProtobufWriter().Bytes(1, StoreJson(membership)).Bytes(2, metadata.text());
-  return ProtobufWriter().Varint(1, Crc32c(BytesOf(snapshot.text()))).Bytes(2, snapshot.text()).text();
+  return ProtobufWriter()
+      .Varint(1, Crc32c(BytesOf(snapshot.text())))
+      .Bytes(2, snapshot.text())
+      .text();
 }
 
 }  // namespace holdfast

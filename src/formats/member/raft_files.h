@@ -16,7 +16,9 @@ inline constexpr char kFirstWalName[] = "0000000000000000-0000000000000000.wal";
 inline constexpr std::uint64_t kWalSegmentBytes = 64'000'000;
 
 // Raft index after the members were added, one entry each; the term is 1.
-inline std::uint64_t FirstRaftIndex(const Membership& membership) { return membership.members.size(); }
+inline std::uint64_t FirstRaftIndex(const Membership& membership) {
+  return membership.members.size();
+}
 
 // All records of the segment; zeros may follow. `node` is the id of the member whose directory this is.
 std::string EncodeFirstWal(const Membership& membership, std::uint64_t node);

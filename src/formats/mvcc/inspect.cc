@@ -49,7 +49,8 @@ class Inspector final : public bbolt::Visitor {
     if (bucket_ == "meta") {
       const auto revision = Revision::Parse(value);
       if (name == "finishedCompactRev" && revision) out_.compact_revision = revision->main;
-      if (name == "scheduledCompactRev" && revision) out_.scheduled_compact_revision = revision->main;
+      if (name == "scheduledCompactRev" && revision)
+        out_.scheduled_compact_revision = revision->main;
       if (name == "storageVersion") out_.storage_version = TextOf(value);
     } else if (bucket_ == "cluster" && name == "clusterVersion") {
       out_.cluster_version = TextOf(value);
@@ -67,9 +68,12 @@ class Inspector final : public bbolt::Visitor {
  private:
   Status OnLogEntry(ByteSpan key, ByteSpan value) {
     const auto revision = Revision::Parse(key);
-    if (!revision) return DataLossError("bucket \"key\" holds {}, which is no revision", HexOf(key.first(std::min<std::size_t>(key.size(), 32))));
+    if (!revision)
+      return DataLossError("bucket \"key\" holds {}, which is no revision",
+                           HexOf(key.first(std::min<std::size_t>(key.size(), 32))));
     const auto kv = KeyValue::Parse(value);
-    if (!kv) return DataLossError("the value of revision {}.{} is damaged", revision->main, revision->sub);
+    if (!kv)
+      return DataLossError("the value of revision {}.{} is damaged", revision->main, revision->sub);
     out_.revision = revision->main;
     if (options_.count_live_keys && !kv->key.empty()) {
       if (revision->tombstone) {
@@ -108,7 +112,8 @@ StatusOr<Inspection> Inspect(const bbolt::Database& database, const InspectOptio
   Inspector inspector(options, out);
   RETURN_IF_ERROR(bbolt::Walk(database, inspector, options.stop));
   if (!inspector.has_log()) {
-    return DataLossError("{} is a bbolt file, but not etcd's: it has no bucket \"key\"", database.file().path());
+    return DataLossError("{} is a bbolt file, but not etcd's: it has no bucket \"key\"",
+                         database.file().path());
   }
   out.live_keys = inspector.live_keys();
   return out;

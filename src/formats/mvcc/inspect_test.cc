@@ -40,10 +40,12 @@ TEST(Inspect, EmptyStoreIsRevisionOne) {
 
 TEST(Inspect, StatusHashIsTheChecksumOfBucketNamesKeysAndValues) {
   testing::BboltBuilder builder;
-  const std::string key = Revision{.main = 2}.Encode(), value = ProtobufWriter().Bytes(1, "k").text();
+  const std::string key = Revision{.main = 2}.Encode(),
+                    value = ProtobufWriter().Bytes(1, "k").text();
   builder.Add("key", key, value);
   builder.Add("meta", "i", "7");
-  EXPECT_EQ(InspectImage(builder.Build())->status_hash, Crc32c(BytesOf("key" + key + value + "meta" + "i" + "7")));
+  EXPECT_EQ(InspectImage(builder.Build())->status_hash,
+            Crc32c(BytesOf("key" + key + value + "meta" + "i" + "7")));
 }
 
 TEST(Inspect, FindsTheLiveBootstrapData) {
@@ -62,7 +64,8 @@ TEST(Inspect, DamagedLogIsRefused) {
   EXPECT_TRUE(absl::IsDataLoss(InspectImage(builder.bolt.Build()).status()));
   testing::MvccBuilder other;
   other.bolt.Add("key", Revision{.main = 2}.Encode(), "\xff\xff");
-  EXPECT_EQ(MessageOf(InspectImage(other.bolt.Build()).status()), "x.db: bucket \"key\": the value of revision 2.0 is damaged");
+  EXPECT_EQ(MessageOf(InspectImage(other.bolt.Build()).status()),
+            "x.db: bucket \"key\": the value of revision 2.0 is damaged");
 }
 
 TEST(Inspect, AnotherProgramsDatabaseIsRefused) {

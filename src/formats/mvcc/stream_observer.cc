@@ -13,9 +13,11 @@ using bbolt::PageId;
 
 enum Step { kLeafElement, kBranchElement, kLastKey, kRootPage };
 
-constexpr std::size_t kFirstPieceBytes = 4096;      // enough for meta 0 and a whole number of any smaller page size
+constexpr std::size_t kFirstPieceBytes =
+    4096;  // enough for meta 0 and a whole number of any smaller page size
 constexpr std::size_t kRootPageBytesMax = 4 * kMiB;
-constexpr std::uint64_t kPagesMax = 1u << 26;       // 256 GiB of 4 KiB pages: no etcd is so large, a hostile meta may say it is
+constexpr std::uint64_t kPagesMax =
+    1u << 26;  // 256 GiB of 4 KiB pages: no etcd is so large, a hostile meta may say it is
 constexpr std::size_t kWantedMax = 4096;
 constexpr int kDepthMax = 64;
 
@@ -71,7 +73,8 @@ void StreamObserver::OnTreePage(PageId id, const bbolt::PageHeader& header) {
   if (header.flags != bbolt::kLeafPage && header.flags != bbolt::kBranchPage) return;
   const std::uint64_t element =
       offset + bbolt::kPageHeaderBytes + (header.count - std::uint64_t{1}) * bbolt::kElementBytes;
-  Want(element, bbolt::kElementBytes, id, header.flags == bbolt::kLeafPage ? kLeafElement : kBranchElement);
+  Want(element, bbolt::kElementBytes, id,
+       header.flags == bbolt::kLeafPage ? kLeafElement : kBranchElement);
 }
 
 void StreamObserver::Want(std::uint64_t offset, std::size_t bytes, PageId page, int step) {
@@ -99,13 +102,15 @@ void StreamObserver::Feed(std::uint64_t offset, ByteSpan data) {
   }
 }
 
-void StreamObserver::OnWanted(PageId page, int step, std::uint64_t offset, const std::vector<std::uint8_t>& bytes) {
+void StreamObserver::OnWanted(PageId page, int step, std::uint64_t offset,
+                              const std::vector<std::uint8_t>& bytes) {
   switch (step) {
     case kRootPage:
       root_ = bytes;
       break;
     case kBranchElement:
-      last_[page] = -static_cast<std::int64_t>(LoadLittle<std::uint64_t>(bytes.data() + 8) & (kPagesMax * 2 - 1));
+      last_[page] = -static_cast<std::int64_t>(LoadLittle<std::uint64_t>(bytes.data() + 8) &
+                                               (kPagesMax * 2 - 1));
       break;
     case kLeafElement: {
       const std::uint32_t pos = LoadLittle<std::uint32_t>(bytes.data() + 4);
@@ -136,8 +141,10 @@ std::optional<StreamObserver::Result> StreamObserver::Finish() const {
       const auto inline_page = bbolt::NodeView::Parse(value.subspan(bbolt::kBucketHeaderBytes));
       if (!inline_page.ok() || !inline_page->leaf()) return std::nullopt;
       for (std::size_t j = 0; j < inline_page->size(); ++j) {
-        const bool is_compaction = name == "meta" && TextOf(inline_page->key(j)) == "finishedCompactRev";
-        const auto revision = Revision::Parse(is_compaction ? inline_page->value(j) : inline_page->key(j));
+        const bool is_compaction =
+            name == "meta" && TextOf(inline_page->key(j)) == "finishedCompactRev";
+        const auto revision =
+            Revision::Parse(is_compaction ? inline_page->value(j) : inline_page->key(j));
         if (revision && is_compaction) result.compact_revision = revision->main;
         if (revision && name == "key") result.revision = revision->main;
       }

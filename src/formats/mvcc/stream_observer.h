@@ -33,7 +33,8 @@ class StreamObserver {
   void OnTreePage(bbolt::PageId id, const bbolt::PageHeader& header);
   void Want(std::uint64_t offset, std::size_t bytes, bbolt::PageId page, int step);
   void Feed(std::uint64_t offset, ByteSpan data);
-  void OnWanted(bbolt::PageId page, int step, std::uint64_t offset, const std::vector<std::uint8_t>& bytes);
+  void OnWanted(bbolt::PageId page, int step, std::uint64_t offset,
+                const std::vector<std::uint8_t>& bytes);
 
   // Bytes that are needed from a page, and may come in several pieces.
   struct Wanted {
@@ -45,11 +46,12 @@ class StreamObserver {
 
   std::optional<bbolt::Meta> meta_;
   bool failed_ = false;
-  std::uint64_t position_ = 0;            // of the first byte that is not yet looked at
-  std::vector<std::uint8_t> partial_;     // the start of a page whose rest has not come
+  std::uint64_t position_ = 0;                   // of the first byte that is not yet looked at
+  std::vector<std::uint8_t> partial_;            // the start of a page whose rest has not come
   std::multimap<std::uint64_t, Wanted> wanted_;  // by offset of the next missing byte
-  std::vector<std::int64_t> last_;        // by page: leaf: main revision of the last key; branch: minus its last child
-  std::vector<std::uint8_t> root_;        // the page of the root bucket
+  std::vector<std::int64_t>
+      last_;  // by page: leaf: main revision of the last key; branch: minus its last child
+  std::vector<std::uint8_t> root_;  // the page of the root bucket
 };
 
 }  // namespace holdfast::mvcc

@@ -20,7 +20,8 @@ TEST(StreamObserver, FindsTheRevisionWhateverTheShapeAndThePieces) {
     for (std::size_t value_size : {10u, 3000u, 30000u}) {
       testing::MvccBuilder builder;
       builder.bolt.ForcePages("key");
-      for (int i = 0; i < writes; ++i) builder.Put(2 + 3 * i, "/k" + std::to_string(i), std::string(value_size, 'v'));
+      for (int i = 0; i < writes; ++i)
+        builder.Put(2 + 3 * i, "/k" + std::to_string(i), std::string(value_size, 'v'));
       builder.bolt.Add("meta", "finishedCompactRev", Revision{.main = 2}.Encode());
       const std::string image = builder.bolt.Build() + std::string(32, 'd');
       for (std::size_t piece : {std::size_t{1000}, std::size_t{4096}, std::size_t{1} << 20}) {
