@@ -80,5 +80,12 @@ TEST(EtcdLogLine, JsonBecomesTextWithItsLevel) {
   EXPECT_EQ(ParseLogLine("{\"level\":").text, "{\"level\":");
 }
 
+TEST(EtcdLogLine, AJsonLineThatIsNoLogLineIsTakenAsItIs) {
+  const auto parts = ParseLogLine(R"({"level":5,"msg":{"a":[1]},"x":null})");
+  EXPECT_EQ(parts.level, LogLineParts::Level::kInfo);
+  EXPECT_EQ(parts.text, R"({"a":[1]} x=null)");
+  EXPECT_EQ(ParseLogLine("{}").text, "");
+}
+
 }  // namespace
 }  // namespace holdfast::etcd

@@ -33,17 +33,22 @@ LogLineParts ParseLogLine(std::string_view line) {
       parts.level = LogLineParts::Level::kError;
     return parts;
   }
-  std::string level = json.value("level", "info");
-  if (level == "warn") parts.level = LogLineParts::Level::kWarn;
-  if (level == "error" || level == "panic" || level == "fatal" || level == "dpanic")
-    parts.level = LogLineParts::Level::kError;
-  parts.text = json.value("msg", "");
+  std::string fields;
   for (const auto& [key, value] : json.items()) {
-    if (key == "level" || key == "msg" || key == "ts" || key == "caller" || key == "stacktrace")
-      continue;
-    parts.text +=
-        fmt::format(" {}={}", key, value.is_string() ? value.get<std::string>() : value.dump());
+    if (key == "ts" || key == "caller" || key == "stacktrace") continue;
+    // Any line may come, so nothing is taken for a text that is none: the library would throw.
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (key == "msg") {
+      parts.text = text;
+    } else if (key == "level") {
+      if (text == "warn") parts.level = LogLineParts::Level::kWarn;
+      if (text == "error" || text == "panic" || text == "fatal" || text == "dpanic")
+        parts.level = LogLineParts::Level::kError;
+    } else {
+      fields += fmt::format(" {}={}", key, text);
+    }
   }
+  parts.text += fields;
   return parts;
 }
 
