@@ -50,7 +50,7 @@ ExitReason ReasonOf(int status) {
 }
 
 // In the child, between fork and exec: only calls that are safe there. Never returns.
-[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int out, int err,
+[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int output,
                        int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -61,8 +61,8 @@ ExitReason ReasonOf(int status) {
   ::signal(SIGPIPE, SIG_DFL);
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, 0);
-  ::dup2(out, 1);
-  ::dup2(err, 2);
+  ::dup2(output, 1);
+  ::dup2(output, 2);
   ::execve(argv[0], argv, environment);
   const int error = errno;
   (void)!::write(report, &error, sizeof error);
@@ -82,7 +82,7 @@ std::vector<char*> EnvironmentWithout(const std::vector<std::string>& hidden) {
   return out;
 }
 
-StatusOr<pid_t> Spawn(ChildOptions& options, int out, int err) {
+StatusOr<pid_t> Spawn(ChildOptions& options, int output) {
   std::vector<std::string>& args = options.argv;
   CHECK(!args.empty());
   std::vector<char*> argv;
@@ -93,7 +93,7 @@ StatusOr<pid_t> Spawn(ChildOptions& options, int out, int err) {
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return ErrnoError(errno, fmt::format("start {}", args[0]));
-  if (pid == 0) Exec(argv.data(), environment.data(), parent, out, err, report.write.get());
+  if (pid == 0) Exec(argv.data(), environment.data(), parent, output, report.write.get());
   report.write.Reset();
   // exec closes the pipe; bytes in it are exec's errno
   int error = 0;
@@ -108,12 +108,26 @@ StatusOr<pid_t> Spawn(ChildOptions& options, int out, int err) {
   return pid;
 }
 
-// Calls `on_line` for each line that comes through `fd`, until its end.
-void ReadLines(int fd, const std::function<void(std::string_view)>& on_line) {
+StatusOr<Fd> MakeEvent() {
+  Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd.valid()) return ErrnoError(errno, "make eventfd");
+  return fd;
+}
+
+void Notify(const Fd& event) {
+  const std::uint64_t one = 1;
+  (void)!::write(event.get(), &one, sizeof one);
+}
+
+// Calls `on_line` for each line that comes through `fd`, until its end or `quit`.
+void ReadLines(const Fd& fd, const Fd& quit, const std::function<void(std::string_view)>& on_line) {
   std::string pending;
   char block[4096];
   while (true) {
-    const ssize_t n = ::read(fd, block, sizeof block);
+    pollfd fds[2] = {{fd.get(), POLLIN, 0}, {quit.get(), POLLIN, 0}};
+    if (::poll(fds, 2, -1) < 0 && errno == EINTR) continue;
+    if (fds[1].revents != 0) break;
+    const ssize_t n = ::read(fd.get(), block, sizeof block);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     pending.append(block, static_cast<std::size_t>(n));
@@ -132,12 +146,12 @@ void ReadLines(int fd, const std::function<void(std::string_view)>& on_line) {
 
 class PosixChild final : public ChildProcess {
  public:
-  PosixChild(pid_t pid, Fd pidfd, Fd output, Fd wake,
+  PosixChild(pid_t pid, Fd pidfd, Fd output, Fd wake, Fd quit,
              std::function<void(std::string_view)> on_output_line)
-      : pid_(pid), pidfd_(std::move(pidfd)), wake_(std::move(wake)) {
+      : pid_(pid), pidfd_(std::move(pidfd)), wake_(std::move(wake)), quit_(std::move(quit)) {
     reader_ = std::jthread([this, fd = std::move(output), on_line = std::move(on_output_line)] {
       ::pthread_setname_np(::pthread_self(), "child-output");
-      ReadLines(fd.get(), on_line);
+      ReadLines(fd, quit_, on_line);
       const MutexLock lock(mutex_);
       output_ended_ = true;
       changed_.notify_all();
@@ -145,9 +159,12 @@ class PosixChild final : public ChildProcess {
   }
 
   ~PosixChild() override {
-    if (exited_) return;
-    Signal(SIGKILL);
-    Reap(kOutputPatience);
+    if (!exited_) {
+      Signal(SIGKILL);
+      Reap(kOutputPatience);
+    }
+    // Somebody who left the group may hold the output open for ever.
+    if (!WaitForOutputEnd(kOutputPatience)) Notify(quit_);
   }
 
   pid_t pid() const override { return pid_; }
@@ -175,10 +192,7 @@ class PosixChild final : public ChildProcess {
   static constexpr absl::Duration kOutputPatience = absl::Seconds(1);
 
   bool WaitForExit(absl::Duration length, std::stop_token stop) {
-    const std::stop_callback wake(stop, [this] {
-      const std::uint64_t one = 1;
-      (void)!::write(wake_.get(), &one, sizeof one);
-    });
+    const std::stop_callback wake(stop, [this] { Notify(wake_); });
     pollfd fds[2] = {{pidfd_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
     const int timeout_ms = static_cast<int>(
         std::min<std::int64_t>(absl::ToInt64Milliseconds(length), 24 * 3600 * 1000));
@@ -213,7 +227,9 @@ class PosixChild final : public ChildProcess {
   }
 
   const pid_t pid_;
-  Fd pidfd_, wake_;
+  Fd pidfd_;
+  Fd wake_;  // a wait shall end
+  Fd quit_;  // the reader shall end
   std::optional<ExitReason> exited_;
   Mutex mutex_;
   ConditionVariable changed_;
@@ -229,9 +245,9 @@ std::string ExitReason::Describe() const {
 
 StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options) {
   ASSIGN_OR_RETURN(Pipe output, MakePipe());
-  Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.valid()) return ErrnoError(errno, "make eventfd");
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options, output.write.get(), output.write.get()));
+  ASSIGN_OR_RETURN(Fd wake, MakeEvent());
+  ASSIGN_OR_RETURN(Fd quit, MakeEvent());
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options, output.write.get()));
   Fd pidfd(PidfdOpen(pid));
   if (!pidfd.valid()) {
     const Status status = ErrnoError(errno, "pidfd_open");
@@ -240,7 +256,8 @@ StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options
     return status;
   }
   return std::make_unique<PosixChild>(pid, std::move(pidfd), std::move(output.read),
-                                      std::move(wake), std::move(options.on_output_line));
+                                      std::move(wake), std::move(quit),
+                                      std::move(options.on_output_line));
 }
 
 StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration limit) {

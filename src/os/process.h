@@ -32,13 +32,13 @@ struct ChildOptions {
   std::function<void(std::string_view)> on_output_line;
 };
 
-// Not thread-safe, except Kill.
+// Not thread-safe.
 class ChildProcess {
  public:
   // Fails if the program cannot be executed.
   static StatusOr<std::unique_ptr<ChildProcess>> Start(ChildOptions options);
 
-  // Kills it if it still runs, with what it started and that still writes to its output, and waits.
+  // Kills it if it still runs, with its process group, and waits. Who left the group lives on; its output is not read.
   virtual ~ChildProcess() = default;
 
   virtual pid_t pid() const = 0;
@@ -54,8 +54,8 @@ class ChildProcess {
   virtual ExitReason Stop(absl::Duration grace) = 0;
 };
 
-// Runs a program to its end (at most `limit`) and returns what it printed on stdout (at most 64 KiB).
-// A non-zero exit is kFailedPrecondition with the first lines of its stderr.
+// Runs a program to its end (at most `limit`) and returns what it printed, on stdout and stderr (at most 64 KiB).
+// Another exit code than 0 is kFailedPrecondition with the beginning of that.
 StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration limit);
 
 // Where `program` is: itself if it has a slash, else the first executable of that name on PATH.

@@ -60,6 +60,21 @@ TEST(Process, WhatItStartedEndsWithIt) {
   EXPECT_NE(std::stoi(pid), 0);
 }
 
+TEST(Process, IsNotHeldUpByWhoLeftItsGroupAndKeepsTheOutput) {
+  std::mutex mutex;
+  std::string pid;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "setsid sleep 1000 & echo $!"},
+                                    .on_output_line =
+                                        [&](std::string_view line) {
+                                          const std::scoped_lock lock(mutex);
+                                          pid = line;
+                                        }})
+                   .value();
+  ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+  child.reset();
+  EXPECT_EQ(::kill(std::stoi(pid), SIGKILL), 0);
+}
+
 TEST(Process, MissingProgramIsAnErrorOfStart) {
   const auto child = ChildProcess::Start({.argv = {"/no/such/program"}, .on_output_line = {}});
   EXPECT_EQ(MessageOf(child.status()), "execute /no/such/program: no such file or directory");
