@@ -1,5 +1,6 @@
 #include "os/system_clock.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -21,8 +22,10 @@ class Real final : public Clock {
     std::mutex mutex;
     std::condition_variable_any changed;
     std::unique_lock lock(mutex);
+    // Far more would overflow in the sum with the time that is, and end at once.
+    const absl::Duration bounded = std::min(length, absl::Hours(24 * 365 * 100));
     // steady, and waits only for the stop token
-    changed.wait_for(lock, stop, absl::ToChronoNanoseconds(length), [] { return false; });
+    changed.wait_for(lock, stop, absl::ToChronoNanoseconds(bounded), [] { return false; });
     return !stop.stop_requested();
   }
 };
