@@ -71,7 +71,11 @@ std::map<std::string, std::string> Manifest::Fields() const {
   return out;
 }
 
-std::string Manifest::Encode() const { return nlohmann::json(Fields()).dump(2) + "\n"; }
+std::string Manifest::Encode() const {
+  // Anything but "replace" throws if a name is not UTF-8.
+  const nlohmann::json json = Fields();
+  return json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace) + "\n";
+}
 
 StatusOr<Manifest> Manifest::Decode(std::string_view text) {
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);

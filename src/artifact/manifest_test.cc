@@ -39,6 +39,12 @@ TEST(Manifest, ForeignMetadataAreKeptAndNotOurs) {
   EXPECT_EQ(m.Fields(), (std::map<std::string, std::string>{{"team", "a"}}));
 }
 
+TEST(Manifest, ANameThatIsNotUtf8DoesNoHarm) {
+  Manifest manifest = Sample();
+  manifest.base = "caf\xe9";
+  EXPECT_EQ(Manifest::Decode(manifest.Encode())->base, "caf\xef\xbf\xbd");
+}
+
 TEST(Manifest, BrokenOnesAreRefused) {
   for (const char* bad : {"", "[]", "{", R"({"a":1})", R"({"holdfast-revision":"x"})",
                           R"({"holdfast-proof":"x"})", R"({"holdfast-created-at":"now"})"}) {

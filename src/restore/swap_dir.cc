@@ -56,7 +56,10 @@ Status DirectorySwap::WriteMarker(const std::string& directory, bool complete) c
                                {"snapshot", snapshot_},
                                {"hadOld", had_old_},
                                {"complete", complete}};
-  return WriteFileAtomically(*fs_, JoinPath(directory, kMarkerName), json.dump(2) + "\n", 0600);
+  // Anything but "replace" throws if the snapshot's path is not UTF-8.
+  const std::string text =
+      json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace) + "\n";
+  return WriteFileAtomically(*fs_, JoinPath(directory, kMarkerName), text, 0600);
 }
 
 StatusOr<DirectorySwap> DirectorySwap::Begin(FileSystem& fs, const std::string& db_dir,

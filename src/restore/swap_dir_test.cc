@@ -75,6 +75,14 @@ TEST(DirectorySwap, TwoInOneSecondTakeTheNextFreeSecond) {
   EXPECT_EQ(DataOf(*fs, "/db/etcd-old-1001"), "2");
 }
 
+TEST(DirectorySwap, ASnapshotsPathMayBeAnyBytes) {
+  auto fs = DbWith("old");
+  auto swap = DirectorySwap::Begin(*fs, kDb, kNow, "/caf\xe9").value();
+  WriteData(*fs, swap.staging(), "new");
+  ASSERT_TRUE(swap.Swap().ok());
+  EXPECT_EQ(RecoverSwap(*fs, kDb, false).value()->snapshot, "/caf\xef\xbf\xbd");
+}
+
 TEST(DirectorySwap, AbandonedBeforeTheSwapLeavesNothing) {
   auto fs = DbWith("old");
   { const auto swap = DirectorySwap::Begin(*fs, kDb, kNow, "/s").value(); }
