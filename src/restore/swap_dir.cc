@@ -118,8 +118,7 @@ Status DirectorySwap::Swap() {
         FailedPreconditionError("{} is a mount point: the restored data cannot be put in its place",
                                 live()),
         fmt::format("Nothing was changed. Mount the disk at {} instead, or unmount it, restore, "
-                    "and move the data "
-                    "to it.",
+                    "and move the data to it.",
                     db_dir_));
   } else {
     return exchanged;
@@ -133,7 +132,7 @@ Status DirectorySwap::Swap() {
 
 Status DirectorySwap::RollBack() {
   CHECK(state_ == State::kSwapped);
-  // Says that the new data do not count any more; Recover() knows then which way to go.
+  // Says that the new data do not count any more; RecoverSwap() knows then which way to go.
   RETURN_IF_ERROR(WriteMarker(live(), /*complete=*/false));
   RETURN_IF_ERROR(fs_->RenameNoReplace(live(), staging()));
   if (had_old_) {
@@ -153,6 +152,41 @@ Status DirectorySwap::Finish() {
   state_ = State::kDone;
   return RemoveMarker(*fs_, live());
 }
+
+namespace {
+
+Status RemoveUnfinished(FileSystem& fs, const std::string& path) {
+  ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
+  ASSIGN_OR_RETURN(const auto content, fs.List(path));
+  // A build begins with its marker: before that there is nothing, or the marker half-written.
+  const bool barely_begun =
+      content.empty() || (content.size() == 1 && content[0].name.starts_with(kMarkerName));
+  if (!own && !barely_begun) {
+    LogWarn("{} is not known to be the leftover of a restore; it is left alone", path);
+    return OkStatus();
+  }
+  RETURN_IF_ERROR(RemoveTree(fs, path));
+  LogInfo("removed {}, left unfinished by an interrupted restore", path);
+  return OkStatus();
+}
+
+Status EmptyStartError(const std::string& live, const std::vector<std::string>& unfinished,
+                       const std::vector<std::string>& old) {
+  const Status error =
+      FailedPreconditionError("there is no {}, but {}: starting now would begin an empty cluster",
+                              live, Join(old.empty() ? unfinished : old, ", "));
+  if (old.empty()) {
+    return WithHint(error,
+                    "A restore was interrupted: run it again, or remove that directory to start "
+                    "with an empty cluster.");
+  }
+  return WithHint(error,
+                  fmt::format("Put the data back with `mv {} {}`, or restore a snapshot with "
+                              "--cluster-reset --cluster-reset-restore-path.",
+                              old.back(), live));
+}
+
+}  // namespace
 
 StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const std::string& db_dir,
                                                         bool starting_empty_is_fine) {
@@ -211,32 +245,10 @@ StatusOr<std::optional<InterruptedRestore>> RecoverSwap(FileSystem& fs, const st
     }
     incomplete.push_back(path);
   }
-  for (const std::string& path : incomplete) {
-    if (!has_live && !starting_empty_is_fine) continue;
-    ASSIGN_OR_RETURN(const std::optional<Marker> own, ReadMarker(fs, path));
-    ASSIGN_OR_RETURN(const auto content, fs.List(path));
-    // A build begins with its marker: before that there is nothing, or the marker half-written.
-    const bool barely_begun =
-        content.empty() || (content.size() == 1 && content[0].name.starts_with(kMarkerName));
-    if (!own && !barely_begun) {
-      LogWarn("{} is not known to be the leftover of a restore; it is left alone", path);
-      continue;
-    }
-    RETURN_IF_ERROR(RemoveTree(fs, path));
-    LogInfo("removed {}, left unfinished by an interrupted restore", path);
-  }
-  if (!has_live && !starting_empty_is_fine && !(incomplete.empty() && old.empty())) {
-    const bool only_unfinished = old.empty();
-    return WithHint(
-        FailedPreconditionError("there is no {}, but {}: starting now would begin an empty cluster",
-                                live, Join(only_unfinished ? incomplete : old, ", ")),
-        only_unfinished
-            ? "A restore was interrupted: run it again, or remove that directory to start with an "
-              "empty cluster."
-            : fmt::format(
-                  "Put the data back with `mv {} {}`, or restore a snapshot with --cluster-reset "
-                  "--cluster-reset-restore-path.",
-                  old.back(), live));
+  if (has_live || starting_empty_is_fine) {
+    for (const std::string& path : incomplete) RETURN_IF_ERROR(RemoveUnfinished(fs, path));
+  } else if (!incomplete.empty() || !old.empty()) {
+    return EmptyStartError(live, incomplete, old);
   }
   if (!marker) return std::optional<InterruptedRestore>();
   return InterruptedRestore{

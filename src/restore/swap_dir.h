@@ -7,7 +7,7 @@
 //
 // A file restore.json in the restored directory, written before anything else in it, names both: wherever that file is, is
 // the new data. (Old data may hold one of their own, of an earlier restore that nobody finished: it counts again if they
-// come back.) Steps, and what a crash after each leaves (Recover() is called at every start):
+// come back.) Steps, and what a crash after each leaves (RecoverSwap() is called at every start):
 //   1. make etcd-new-<t> with restore.json, build in it   -> an unfinished build: removed
 //   2. restore.json says complete                         -> as above if etcd is there; else it is put in place
 //   3. exchange etcd and etcd-new-<t> in one step         -> the swap is completed: etcd-new-<t> is named etcd-old-<t>
