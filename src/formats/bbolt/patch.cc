@@ -7,7 +7,9 @@ namespace holdfast::bbolt {
 namespace {
 
 constexpr int kDepthMax = 64;
-constexpr std::size_t kSmallBucketBytesMax = 16 * kMiB;
+// What is read whole: the list of buckets (etcd has about ten) and the small ones among them (a few entries).
+constexpr std::size_t kSmallTreeBytesMax = 16 * kMiB, kSmallTreeElementsMax = 10'000;
+constexpr std::size_t kPageElementsMax = 0xffff;  // their count has 16 bits
 
 PageId RootOf(std::string_view bucket_value) {
   return LoadLittle<std::uint64_t>(BytesOf(bucket_value).data());
@@ -22,79 +24,82 @@ std::string PagedBucketValue(PageId root, std::uint64_t sequence) {
   return value;
 }
 
-}  // namespace
-
-StatusOr<Patch> Patch::Begin(const Database& database) {
-  Patch patch(database);
-  RETURN_IF_ERROR(patch.CollectBuckets(database.meta().root, 0), "{}", database.file().path());
-  return patch;
+Status CheckSmall(std::size_t bytes, std::size_t elements) {
+  if (bytes <= kSmallTreeBytesMax && elements <= kSmallTreeElementsMax) return OkStatus();
+  return ResourceExhaustedError("it has more than {} bytes or {} entries", kSmallTreeBytesMax,
+                                kSmallTreeElementsMax);
 }
 
-Status Patch::CollectBuckets(PageId id, int depth) {
-  if (depth > kDepthMax)
-    return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
-  PageReader pages(*database_);
-  ASSIGN_OR_RETURN(const ByteSpan page, pages.Read(id));
-  ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(page));
-  for (std::size_t i = 0; i < view.size(); ++i) {
-    if (!view.leaf()) {
-      RETURN_IF_ERROR(CollectBuckets(view.child(i), depth + 1));
-      continue;
-    }
-    const std::string name(TextOf(view.key(i)));
-    if (!view.is_bucket(i) || view.value(i).size() < kBucketHeaderBytes) {
-      return DataLossError("page {}: \"{}\" is not a bucket", id, name);
-    }
-    buckets_[name] = TextOf(view.value(i));
-  }
-  return OkStatus();
-}
-
-StatusOr<Node> Patch::InlineNode(std::string_view bucket_value) {
-  ASSIGN_OR_RETURN(const NodeView view,
-                   NodeView::Parse(BytesOf(bucket_value.substr(kBucketHeaderBytes))));
-  return Node::Copy(view);
-}
-
-namespace {
-
-// Gathers the entries of a small tree.
-Status CollectEntries(PageReader& pages, PageId id, int depth, Patch::Entries& out,
-                      std::size_t& bytes) {
+// Gathers the elements of a small tree.
+Status Collect(PageReader& pages, PageId id, int depth, std::vector<Node::Element>& out,
+               std::size_t& bytes) {
   if (depth > kDepthMax)
     return DataLossError("page {}: the tree is deeper than {} levels", id, kDepthMax);
   ASSIGN_OR_RETURN(const ByteSpan page, pages.Read(id));
   bytes += page.size();
-  if (bytes > kSmallBucketBytesMax) {
-    return ResourceExhaustedError("the bucket is larger than {} bytes", kSmallBucketBytesMax);
-  }
   ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(page));
-  const Node node = Node::Copy(view);
-  for (const Node::Element& e : node.elements) {
+  RETURN_IF_ERROR(CheckSmall(bytes, out.size() + view.size()));
+  Node node = Node::Copy(view);
+  for (Node::Element& e : node.elements) {
     if (node.leaf) {
-      out[e.key] = e.value;
+      out.push_back(std::move(e));
     } else {
-      RETURN_IF_ERROR(CollectEntries(pages, e.child, depth + 1, out, bytes));
+      RETURN_IF_ERROR(Collect(pages, e.child, depth + 1, out, bytes));
     }
   }
   return OkStatus();
 }
 
+StatusOr<std::vector<Node::Element>> CollectTree(const Database& database, PageId root) {
+  PageReader pages(database);
+  std::vector<Node::Element> out;
+  std::size_t bytes = 0;
+  RETURN_IF_ERROR(Collect(pages, root, 0, out, bytes));
+  return out;
+}
+
+// A copy of a page that gets one more element.
+StatusOr<Node> CopyToGrow(ByteSpan page) {
+  ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(page));
+  if (view.size() >= kPageElementsMax) return DataLossError("a page of {} elements", view.size());
+  return Node::Copy(view);
+}
+
+ByteSpan InlinePage(std::string_view bucket_value) {
+  return BytesOf(bucket_value.substr(kBucketHeaderBytes));
+}
+
 }  // namespace
+
+StatusOr<Patch> Patch::Begin(const Database& database) {
+  Patch patch(database);
+  ASSIGN_OR_RETURN(std::vector<Node::Element> buckets, CollectTree(database, database.meta().root),
+                   "{}: list of buckets", database.file().path());
+  for (Node::Element& bucket : buckets) {
+    if (!bucket.is_bucket || bucket.value.size() < kBucketHeaderBytes) {
+      return DataLossError("{}: the root bucket holds \"{}\", which is not a bucket",
+                           database.file().path(), bucket.key);
+    }
+    patch.buckets_[bucket.key] = std::move(bucket.value);
+  }
+  return patch;
+}
 
 StatusOr<Patch::Entries> Patch::ReadBucket(const std::string& name) const {
   Entries out;
   const auto bucket = buckets_.find(name);
   if (bucket == buckets_.end()) return out;
+  std::vector<Node::Element> elements;
   if (const PageId root = RootOf(bucket->second); root != 0) {
     CHECK(root < database_->meta().high_water || tail_.empty());  // read before it is changed
-    PageReader pages(*database_);
-    std::size_t bytes = 0;
-    RETURN_IF_ERROR(CollectEntries(pages, root, 0, out, bytes), "bucket \"{}\"", name);
-    return out;
+    ASSIGN_OR_RETURN(elements, CollectTree(*database_, root), "bucket \"{}\"", name);
+  } else {
+    ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(InlinePage(bucket->second)),
+                     "bucket \"{}\"", name);
+    elements = Node::Copy(view).elements;
   }
-  ASSIGN_OR_RETURN(const Node node, InlineNode(bucket->second), "bucket \"{}\"", name);
-  for (const Node::Element& e : node.elements) out[e.key] = e.value;
+  RETURN_IF_ERROR(CheckSmall(0, elements.size()), "bucket \"{}\"", name);
+  for (Node::Element& e : elements) out[e.key] = std::move(e.value);
   return out;
 }
 
@@ -133,7 +138,7 @@ Status Patch::AppendToBucket(const std::string& name, std::string_view key,
   };
   const PageId root = RootOf(bucket->second);
   if (root == 0) {
-    ASSIGN_OR_RETURN(Node leaf, InlineNode(bucket->second), "bucket \"{}\"", name);
+    ASSIGN_OR_RETURN(Node leaf, CopyToGrow(InlinePage(bucket->second)), "bucket \"{}\"", name);
     RETURN_IF_ERROR(check_above(leaf));
     leaf.elements.push_back(added);
     bucket->second = BucketValue(leaf);
@@ -144,12 +149,12 @@ Status Patch::AppendToBucket(const std::string& name, std::string_view key,
   PageReader pages(*database_);
   for (PageId id = root;;) {
     ASSIGN_OR_RETURN(const ByteSpan page, pages.Read(id), "bucket \"{}\"", name);
-    ASSIGN_OR_RETURN(const NodeView view, NodeView::Parse(page), "bucket \"{}\"", name);
-    edge.push_back(Node::Copy(view));
-    if (view.leaf()) break;
-    if (view.size() == 0 || edge.size() > kDepthMax)
+    ASSIGN_OR_RETURN(edge.emplace_back(), CopyToGrow(page), "bucket \"{}\": page {}", name, id);
+    const Node& node = edge.back();
+    if (node.leaf) break;
+    if (node.elements.empty() || edge.size() > kDepthMax)
       return DataLossError("bucket \"{}\": page {} is damaged", name, id);
-    id = view.child(view.size() - 1);
+    id = node.elements.back().child;
   }
   RETURN_IF_ERROR(check_above(edge.back()));
   const std::uint64_t sequence = LoadLittle<std::uint64_t>(BytesOf(bucket->second).data() + 8);

@@ -21,12 +21,11 @@ class Patch {
  public:
   using Entries = std::map<std::string, std::string>;
 
-  // Reads the list of buckets. `database` must outlive the patch. kDataLoss as PageReader::Read.
+  // Reads the list of buckets. `database` must outlive the patch. kDataLoss as PageReader::Read; kResourceExhausted above
+  // 10,000 buckets.
   static StatusOr<Patch> Begin(const Database& database);
 
-  bool HasBucket(const std::string& name) const { return buckets_.contains(name); }
-
-  // All entries of a small bucket; empty if there is no such bucket. kResourceExhausted above 16 MiB.
+  // All entries of a small bucket; empty if there is no such bucket. kResourceExhausted above 16 MiB or 10,000 entries.
   StatusOr<Entries> ReadBucket(const std::string& name) const;
 
   // Makes `entries` all that the bucket holds; the bucket is made if it is not there.
@@ -50,8 +49,6 @@ class Patch {
   PageId NextPage() const;
   PageId Emit(const Node& node);
   std::string BucketValue(const Node& leaf);
-  Status CollectBuckets(PageId id, int depth);
-  static StatusOr<Node> InlineNode(std::string_view bucket_value);
 
   const Database* database_;
   std::map<std::string, std::string> buckets_;  // name -> value of its element in the root bucket

@@ -124,5 +124,47 @@ TEST_F(PatchTest, ManyBucketsInABranchedRoot) {
   EXPECT_EQ(BucketOf(out, "bucket399"), (Patch::Entries{{"k", "v"}}));
 }
 
+TEST_F(PatchTest, MoreThanItCanHoldIsAnError) {
+  builder_.page_size = 8 * kMiB;  // so that all this is inline
+  for (std::size_t i = 0; i < 0xffff; ++i) builder_.Add("key", fmt::format("{:05}", i), "");
+  Patched(builder_.Build(), [](Patch& patch) {
+    EXPECT_TRUE(absl::IsDataLoss(patch.AppendToBucket("key", "z", "")));
+  });
+  testing::BboltBuilder builder;
+  for (int i = 0; i <= 10'000; ++i) builder.AddBucket(std::to_string(i));
+  const StringAccess file(builder.Build());
+  const Database database = Database::Open(file).value();
+  EXPECT_TRUE(absl::IsResourceExhausted(Patch::Begin(database).status()));
+}
+
+TEST_F(PatchTest, OnlySmallBucketsAreReadWhole) {
+  builder_.page_size = 1 * kMiB;
+  for (int i = 0; i <= 10'000; ++i) builder_.Add("inline", std::to_string(i), "");
+  for (int i = 0; i <= 10'000; ++i) builder_.Add("paged", std::to_string(i), "");
+  builder_.ForcePages("paged");
+  builder_.elements_max = 20'000;
+  Patched(builder_.Build(), [](Patch& patch) {
+    for (const char* name : {"inline", "paged"})
+      EXPECT_TRUE(absl::IsResourceExhausted(patch.ReadBucket(name).status())) << name;
+  });
+}
+
+TEST_F(PatchTest, ATreeWithMoreWaysThanPagesIsAnError) {
+  // Forty branches, each twice the parent of the next: 2^40 ways from the root to the leaf.
+  std::vector<std::uint8_t> image(2 * 4096);
+  constexpr PageId kRoot = 2, kLeaf = 42;
+  for (PageId id = kRoot; id < kLeaf; ++id) {
+    Node branch{.leaf = false, .elements = {}};
+    for (const char* key : {"a", "b"}) branch.elements.push_back({.key = key, .child = id + 1});
+    branch.AppendTo(image, id, 4096);
+  }
+  Node().AppendTo(image, kLeaf, 4096);
+  Meta{.page_size = 4096, .root = kRoot, .high_water = kLeaf + 1}.Store(image.data() +
+                                                                        kPageHeaderBytes);
+  const StringAccess file{std::string(TextOf(image))};
+  const Database database = Database::Open(file).value();
+  EXPECT_FALSE(Patch::Begin(database).ok());
+}
+
 }  // namespace
 }  // namespace holdfast::bbolt
