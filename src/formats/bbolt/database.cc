@@ -67,6 +67,9 @@ StatusOr<ByteSpan> PageReader::Read(PageId id) {
                          header.overflow, high_water);
   }
   const std::uint64_t bytes = (std::uint64_t{header.overflow} + 1) * page_size;
+  if (bytes > kLogicalPageBytesMax) {
+    return DataLossError("page {} claims {} bytes, more than {}", id, bytes, kLogicalPageBytesMax);
+  }
   if (header.overflow > 0) {
     ASSIGN_OR_RETURN(page, Window(offset, bytes));
   }

@@ -2,7 +2,7 @@
 //
 // Nothing is trusted: every page number, size and offset is checked against the file before it is used, so a truncated or
 // hostile file gives a kDataLoss status that names page and reason, never a crash (bbolt's own tools die of a memory fault).
-// Pages are read, not mapped, so memory stays small whatever the size of the file.
+// Pages are read, not mapped, so memory is that of one page (kLogicalPageBytesMax at most) whatever the size of the file.
 #pragma once
 
 #include <vector>
@@ -39,7 +39,7 @@ class PageReader {
   explicit PageReader(const Database& database) : database_(&database) {}
 
   // The whole logical page, valid until the next call. kDataLoss if the number is out of range, the header shows another
-  // number, or its overflow pages reach beyond the database.
+  // number, or its overflow pages reach beyond the database or are more than kLogicalPageBytesMax.
   StatusOr<ByteSpan> Read(PageId id);
 
  private:

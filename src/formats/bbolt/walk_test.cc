@@ -119,7 +119,7 @@ TEST_F(WalkTest, DamageIsFoundAndThePageNamed) {
 }
 
 TEST_F(WalkTest, APageUsedTwiceIsFound) {
-  // Both children of the branch are the second one; the key order tells it first, so make the keys agree.
+  // Two buckets with one tree.
   testing::BboltBuilder builder;
   builder.ForcePages("a");
   builder.ForcePages("b");
@@ -135,6 +135,38 @@ TEST_F(WalkTest, APageUsedTwiceIsFound) {
   };
   image.replace(value_offset(1), 8, image.substr(value_offset(0), 8));
   EXPECT_NE(MessageOf(WalkImage(image)).find("is used twice"), std::string::npos);
+}
+
+// An image that goes on with zeros for a gigabyte.
+class LongFile final : public RandomAccess {
+ public:
+  explicit LongFile(std::string image) : image_(std::move(image)) {}
+  const std::string& path() const override { return image_.path(); }
+  StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const override {
+    std::fill(out.begin(), out.end(), 0);
+    RETURN_IF_ERROR(image_.ReadAt(offset, out).status());
+    return out.size();
+  }
+  StatusOr<std::uint64_t> Size() const override { return 1 * kGiB; }
+
+ private:
+  StringAccess image_;
+};
+
+TEST_F(WalkTest, APageIsReadOnlyUpToABound) {
+  std::string image = image_;
+  Meta meta = *Meta::Load(BytesOf(image).data() + kPageHeaderBytes);
+  meta.high_water = kGiB / 4096;
+  meta.Store(reinterpret_cast<std::uint8_t*>(image.data()) + kPageHeaderBytes);
+  const auto walk_with_overflow = [&](std::uint64_t pages) {
+    StoreLittle(reinterpret_cast<std::uint8_t*>(image.data()) + meta.root * 4096 + 12,
+                CheckedCast<std::uint32_t>(pages));
+    const LongFile file(image);
+    return Walk(Database::Open(file).value(), found_);
+  };
+  EXPECT_TRUE(walk_with_overflow(1000).ok());
+  const Status status = walk_with_overflow(kLogicalPageBytesMax / 4096);
+  EXPECT_NE(MessageOf(status).find("claims 268439552 bytes"), std::string::npos) << status;
 }
 
 TEST_F(WalkTest, NoSingleByteChangeCrashesOrIsRead) {
