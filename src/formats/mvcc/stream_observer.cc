@@ -13,13 +13,23 @@ using bbolt::PageId;
 
 enum Step { kLeafElement, kBranchElement, kLastKey, kRootPage };
 
-constexpr std::size_t kFirstPieceBytes =
-    4096;  // enough for meta 0 and a whole number of any smaller page size
+// Enough for meta 0, and a whole number of any smaller page size.
+constexpr std::size_t kFirstPieceBytes = 4096;
 constexpr std::size_t kRootPageBytesMax = 4 * kMiB;
-constexpr std::uint64_t kPagesMax =
-    1u << 26;  // 256 GiB of 4 KiB pages: no etcd is so large, a hostile meta may say it is
+// 256 GiB of 4 KiB pages: no etcd is so large, a hostile meta may say it is.
+constexpr std::uint64_t kPagesMax = 1u << 26;
 constexpr std::size_t kWantedMax = 4096;
 constexpr int kDepthMax = 64;
+constexpr std::int64_t kUnknown = 0;  // in last_
+
+// The page of a small bucket, which lies in its value; nullopt if it has pages of its own.
+std::optional<bbolt::NodeView> InlinePage(ByteSpan bucket_value) {
+  if (bucket_value.size() < bbolt::kBucketHeaderBytes) return std::nullopt;
+  if (LoadLittle<std::uint64_t>(bucket_value.data()) != 0) return std::nullopt;
+  const auto page = bbolt::NodeView::Parse(bucket_value.subspan(bbolt::kBucketHeaderBytes));
+  if (!page.ok() || !page->leaf()) return std::nullopt;
+  return *page;
+}
 
 }  // namespace
 
@@ -78,8 +88,9 @@ void StreamObserver::OnTreePage(PageId id, const bbolt::PageHeader& header) {
 }
 
 void StreamObserver::Want(std::uint64_t offset, std::size_t bytes, PageId page, int step) {
-  // Only stale or hostile pages can pile up so many.
-  if (wanted_.size() < kWantedMax) wanted_.emplace(offset, Wanted{page, step, bytes, {}});
+  // Only stale or hostile pages can pile up so many; the one that is dropped may be one that counts.
+  failed_ = failed_ || wanted_.size() >= kWantedMax;
+  if (!failed_) wanted_.emplace(offset, Wanted{page, step, bytes, {}});
 }
 
 // Gives `data`, which stands at `offset`, to all that wait for bytes in it.
@@ -119,7 +130,8 @@ void StreamObserver::OnWanted(PageId page, int step, std::uint64_t offset,
       break;
     }
     case kLastKey:
-      if (const auto revision = Revision::Parse(bytes)) last_[page] = revision->main;
+      if (const auto revision = Revision::Parse(bytes))
+        last_[page] = std::max(revision->main, kUnknown);
       break;
     default:
       break;
@@ -130,41 +142,40 @@ std::optional<StreamObserver::Result> StreamObserver::Finish() const {
   if (failed_ || root_.empty()) return std::nullopt;
   const auto root = bbolt::NodeView::Parse(root_);
   if (!root.ok() || !root->leaf()) return std::nullopt;
-  Result result;
-  bool found = false;
+  std::optional<std::int64_t> last;
+  std::int64_t finished = 0, scheduled = 0;
   for (std::size_t i = 0; i < root->size(); ++i) {
     const std::string_view name = TextOf(root->key(i));
-    const ByteSpan value = root->value(i);
-    if ((name != "key" && name != "meta") || value.size() < bbolt::kBucketHeaderBytes) continue;
-    PageId id = LoadLittle<std::uint64_t>(value.data());
-    if (id == 0) {
-      const auto inline_page = bbolt::NodeView::Parse(value.subspan(bbolt::kBucketHeaderBytes));
-      if (!inline_page.ok() || !inline_page->leaf()) return std::nullopt;
-      for (std::size_t j = 0; j < inline_page->size(); ++j) {
-        const bool is_compaction =
-            name == "meta" && TextOf(inline_page->key(j)) == "finishedCompactRev";
-        const auto revision =
-            Revision::Parse(is_compaction ? inline_page->value(j) : inline_page->key(j));
-        if (revision && is_compaction) result.compact_revision = revision->main;
-        if (revision && name == "key") result.revision = revision->main;
-      }
-      found = found || name == "key";
-      continue;
-    }
-    if (name != "key") continue;
-    for (int depth = 0; depth < kDepthMax && id < last_.size(); ++depth) {
-      const std::int64_t last = last_[id];
-      if (last >= 0) {
-        // 0: an empty leaf, as in a new store
-        result.revision = std::max<std::int64_t>(last, 1);
-        found = true;
-        break;
-      }
-      id = static_cast<PageId>(-last);
+    if (name == "key") last = LastRevision(root->value(i));
+    if (name != "meta") continue;
+    const auto meta = InlinePage(root->value(i));
+    if (!meta) return std::nullopt;
+    for (std::size_t j = 0; j < meta->size(); ++j) {
+      const std::string_view entry = TextOf(meta->key(j));
+      const auto revision = Revision::Parse(meta->value(j));
+      if (entry == "finishedCompactRev" && revision) finished = revision->main;
+      if (entry == "scheduledCompactRev" && revision) scheduled = revision->main;
     }
   }
-  if (!found) return std::nullopt;
-  return result;
+  if (!last) return std::nullopt;
+  return Result{.revision = std::max({*last, finished, scheduled}), .compact_revision = finished};
+}
+
+std::optional<std::int64_t> StreamObserver::LastRevision(ByteSpan bucket_value) const {
+  if (const auto page = InlinePage(bucket_value)) {
+    if (page->size() == 0) return 1;
+    const auto revision = Revision::Parse(page->key(page->size() - 1));
+    return revision ? std::optional(revision->main) : std::nullopt;
+  }
+  if (bucket_value.size() < bbolt::kBucketHeaderBytes) return std::nullopt;
+  PageId id = LoadLittle<std::uint64_t>(bucket_value.data());
+  for (int depth = 0; depth < kDepthMax && id < last_.size(); ++depth) {
+    const std::int64_t last = last_[id];
+    if (last == kUnknown) return std::nullopt;
+    if (last > 0) return last;
+    id = static_cast<PageId>(-last);
+  }
+  return std::nullopt;
 }
 
 }  // namespace holdfast::mvcc

@@ -68,6 +68,43 @@ TEST(StreamObserver, StalePagesWithHigherRevisionsDoNotCount) {
   EXPECT_EQ(Observe(image, 4096)->revision, 5);
 }
 
+TEST(StreamObserver, ACompactionMayBeLaterThanTheLastEntry) {
+  testing::MvccBuilder builder;
+  builder.bolt.Add("meta", "finishedCompactRev", Revision{.main = 9}.Encode());
+  EXPECT_EQ(Observe(builder.bolt.Build(), 4096)->revision, 9);
+}
+
+TEST(StreamObserver, ALogWithoutARevisionAtItsEndGivesNothing) {
+  // A key that is none, and one whose number is negative for etcd.
+  for (const std::string& last : {std::string("x"), Revision{.main = INT64_MIN}.Encode()}) {
+    testing::MvccBuilder builder;
+    builder.bolt.ForcePages("key");
+    builder.bolt.Add("key", last, "");
+    EXPECT_FALSE(Observe(builder.bolt.Build(), 4096));
+  }
+}
+
+TEST(StreamObserver, MoreThanItCanKeepInMindGivesNothing) {
+  testing::MvccBuilder builder;
+  builder.bolt.ForcePages("key");
+  builder.Put(5, "/a", "1");
+  std::string image = builder.bolt.Build();
+  // Stale leaves that claim 65,535 elements: the last lies at the end of a page 255 further, and its key 4 GiB ahead.
+  constexpr std::uint64_t kLeaves = 5000;
+  bbolt::Meta meta = *bbolt::Meta::Load(BytesOf(image).data() + bbolt::kPageHeaderBytes);
+  std::vector<std::uint8_t> page(4096);
+  StoreLittle(&page[4084], std::uint32_t{0xfffffff0});
+  StoreLittle(&page[4088], std::uint32_t{17});
+  for (std::uint64_t i = 0; i < kLeaves; ++i) {
+    bbolt::PageHeader{.id = meta.high_water + i, .flags = bbolt::kLeafPage, .count = 0xffff}.Store(
+        page.data());
+    image += TextOf(page);
+  }
+  meta.high_water += kLeaves;
+  meta.Store(reinterpret_cast<std::uint8_t*>(image.data()) + bbolt::kPageHeaderBytes);
+  EXPECT_FALSE(Observe(image, 4096));
+}
+
 TEST(StreamObserver, OtherBytesGiveNothing) {
   EXPECT_FALSE(Observe("", 1));
   EXPECT_FALSE(Observe(std::string(100000, 'x'), 777));
