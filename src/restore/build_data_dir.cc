@@ -92,8 +92,8 @@ class Inspecting {
 
   StatusOr<mvcc::Inspection> result_ = CancelledError("not done");
   std::jthread thread_;
-  std::stop_callback<std::function<void()>>
-      forward_;  // last: it may be called at once, and needs the thread
+  // Last: it may be called at once, and needs the thread.
+  std::stop_callback<std::function<void()>> forward_;
 };
 
 // Streams the snapshot into `database`, checking its digest on the way, and returns what is in it.
@@ -186,7 +186,10 @@ StatusOr<SnapshotSize> MeasureSnapshot(const RandomAccess& snapshot) {
   ASSIGN_OR_RETURN(size.file_bytes, snapshot.Size());
   if (size.file_bytes == 0) return DataLossError("{} is empty", snapshot.path());
   ASSIGN_OR_RETURN(const auto source, OpenDecompressed(snapshot));
-  size.snapshot_bytes = source->size().value_or(size.file_bytes * kRatioGuess);
+  // What a file claims may be anything; no file is larger than an offset of the kernel's can say.
+  constexpr std::uint64_t kFileBytesMax = std::numeric_limits<std::int64_t>::max();
+  size.snapshot_bytes =
+      std::min(source->size().value_or(size.file_bytes * kRatioGuess), kFileBytesMax);
   return size;
 }
 

@@ -434,5 +434,14 @@ TEST(MeasureSnapshot, AnEmptyFileIsDamage) {
   EXPECT_EQ(MeasureSnapshot(StringAccess(std::string(1000, 'x')))->snapshot_bytes, 1000u);
 }
 
+TEST(MeasureSnapshot, AClaimThatNoDiskCanHoldNeverFits) {
+  // A zstd frame that says it has 2^64 - 3 bytes.
+  const std::string claims("\x28\xb5\x2f\xfd\xc0\x40\xfd\xff\xff\xff\xff\xff\xff\xff", 14);
+  const auto size = MeasureSnapshot(StringAccess(claims));
+  ASSERT_TRUE(size.ok()) << size.status();
+  const MemoryFs fs;
+  EXPECT_GT(SpaceFor(*size).total(), fs.free_bytes);
+}
+
 }  // namespace
 }  // namespace holdfast
