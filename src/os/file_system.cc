@@ -72,7 +72,8 @@ Status CopyFile(FileSystem& fs, const std::string& from, const std::string& to,
     RETURN_IF_ERROR(out->WriteAt(offset, ByteSpan(block, n)));
     offset += n;
   }
-  return fs.SetModified(to, info.modified_at);
+  RETURN_IF_ERROR(fs.SetModified(to, info.modified_at));
+  return out->Sync();
 }
 
 }  // namespace
@@ -85,11 +86,14 @@ Status CopyTree(FileSystem& fs, const std::string& from, const std::string& to) 
     const std::string source = JoinPath(from, entry.name), target = JoinPath(to, entry.name);
     if (entry.info.kind == FileKind::kDirectory) {
       RETURN_IF_ERROR(CopyTree(fs, source, target));
-    } else if (entry.info.kind == FileKind::kFile) {
-      RETURN_IF_ERROR(CopyFile(fs, source, target, entry.info));
+      continue;
     }
+    const auto info = fs.Stat(source);  // of what a link leads to
+    if (absl::IsNotFound(info.status())) continue;
+    RETURN_IF_ERROR(info.status());
+    if (info->kind == FileKind::kFile) RETURN_IF_ERROR(CopyFile(fs, source, target, *info));
   }
-  return OkStatus();
+  return fs.SyncDirectory(to);
 }
 
 }  // namespace holdfast

@@ -116,10 +116,12 @@ Status MakeDirectories(FileSystem& fs, const std::string& path, std::uint32_t mo
 // The whole file; kResourceExhausted if it is longer than `size_max`.
 StatusOr<std::string> ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
 
-// Removes a file, link or directory with all it holds; fine if nothing is there.
+// Removes a file or a directory with all it holds; fine if nothing is there. Links in it are removed, not followed; `path`
+// itself must be none.
 Status RemoveTree(FileSystem& fs, const std::string& path);
 
-// Copies a directory with its files and modes (and modification times) to a new name. Not synced.
+// Copies a directory with its files, their modes and modification times to a new name, durably but for that name itself. A
+// link to a file becomes a file; other links, and what is neither file nor directory, are left out.
 Status CopyTree(FileSystem& fs, const std::string& from, const std::string& to);
 
 }  // namespace holdfast

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include "base/aligned_buffer.h"
+#include "os/atomic_file.h"
+#include "testing/memory_fs.h"
 #include "testing/temp_dir.h"
 
 namespace holdfast {
@@ -81,6 +83,33 @@ TEST_F(PosixFileSystemTest, TreesAreCopiedWithModesAndTimesAndRemoved) {
   ASSERT_TRUE(RemoveTree(fs_, dir_ / "t").ok());
   EXPECT_FALSE(Exists(fs_, dir_ / "t").value());
   EXPECT_TRUE(RemoveTree(fs_, dir_ / "t").ok());
+}
+
+TEST_F(PosixFileSystemTest, ACopyHoldsWhatItsLinksLeadTo) {
+  ASSERT_TRUE(MakeDirectories(fs_, dir_ / "t", 0700).ok());
+  Write(dir_ / "real", "content");
+  ASSERT_TRUE(fs_.MakeSymlink(dir_ / "real", dir_ / "t/link").ok());
+  ASSERT_TRUE(fs_.MakeSymlink(dir_ / "nowhere", dir_ / "t/dangling").ok());
+  ASSERT_TRUE(fs_.MakeSymlink(dir_ / "t", dir_ / "t/circle").ok());
+  ASSERT_TRUE(CopyTree(fs_, dir_ / "t", dir_ / "u").ok());
+  const auto entries = fs_.List(dir_ / "u").value();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].info.kind, FileKind::kFile);
+  EXPECT_EQ(entries[0].info.mode, 0600u);
+  EXPECT_EQ(ReadFile(fs_, dir_ / "u/link", 100).value(), "content");
+  // Links are not followed when a tree is removed.
+  ASSERT_TRUE(RemoveTree(fs_, dir_ / "t").ok());
+  EXPECT_TRUE(Exists(fs_, dir_ / "real").value());
+}
+
+TEST_F(PosixFileSystemTest, ACopySurvivesAPowerCut) {
+  testing::MemoryFs fs;
+  ASSERT_TRUE(MakeDirectories(fs, "/t/sub", 0700).ok());
+  ASSERT_TRUE(WriteFileAtomically(fs, "/t/sub/f", "x", 0600).ok());
+  ASSERT_TRUE(CopyTree(fs, "/t", "/u").ok());
+  ASSERT_TRUE(fs.SyncDirectory("/").ok());
+  const auto after = fs.Crash(testing::Loss::kUnsynced);
+  EXPECT_EQ(ReadFile(*after, "/u/sub/f", 100).value(), "x");
 }
 
 TEST_F(PosixFileSystemTest, LockIsExclusive) {
