@@ -40,15 +40,20 @@ std::optional<std::int64_t> TakeDigits(std::string_view& text) {
   return value;
 }
 
-// Takes ".25" off the front as nanoseconds of `unit`-less fraction: the digits and their scale.
-double TakeFraction(std::string_view& text) {
-  double value = 0, scale = 1;
-  while (!text.empty() && IsDigit(text[0])) {
-    scale /= 10;
-    value += scale * (text[0] - '0');
-    text.remove_prefix(1);
+// The digits after a point, as digits / scale. Those that no longer count are passed over.
+struct Fraction {
+  std::int64_t digits = 0;
+  double scale = 1;
+};
+Fraction TakeFraction(std::string_view& text) {
+  constexpr double kScaleMax = 1e18;
+  Fraction out;
+  for (; !text.empty() && IsDigit(text[0]); text.remove_prefix(1)) {
+    if (out.scale >= kScaleMax) continue;
+    out.digits = out.digits * 10 + (text[0] - '0');
+    out.scale *= 10;
   }
-  return value;
+  return out;
 }
 
 }  // namespace
@@ -93,7 +98,7 @@ StatusOr<absl::Duration> ParseGoDuration(std::string_view text) {
     const auto whole = TakeDigits(rest);
     if (!whole) return invalid();
     bool has_digits = rest.size() != before;
-    double fraction = 0;
+    Fraction fraction;
     if (!rest.empty() && rest[0] == '.') {
       rest.remove_prefix(1);
       const std::size_t point = rest.size();
@@ -111,11 +116,13 @@ StatusOr<absl::Duration> ParseGoDuration(std::string_view text) {
     for (const Unit& u : kUnits) {
       if (u.name == unit_name) unit = &u;
     }
+    if (unit == nullptr) return invalid();
+    // In this order it is exact for what people write, as in Go.
+    const double part = static_cast<double>(fraction.digits) *
+                        (static_cast<double>(unit->nanoseconds) / fraction.scale);
     std::int64_t piece;
-    if (unit == nullptr || __builtin_mul_overflow(*whole, unit->nanoseconds, &piece) ||
-        __builtin_add_overflow(
-            piece, static_cast<std::int64_t>(fraction * static_cast<double>(unit->nanoseconds)),
-            &piece) ||
+    if (__builtin_mul_overflow(*whole, unit->nanoseconds, &piece) ||
+        __builtin_add_overflow(piece, static_cast<std::int64_t>(part), &piece) ||
         __builtin_add_overflow(total, piece, &total)) {
       return invalid();
     }

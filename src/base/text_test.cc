@@ -15,6 +15,11 @@ TEST(GoDuration, ParsesWhatGoParses) {
   EXPECT_EQ(parse("1us"), absl::Microseconds(1));
   EXPECT_EQ(parse("1\xC2\xB5s"), absl::Microseconds(1));
   EXPECT_EQ(parse("300ms"), absl::Milliseconds(300));
+  for (int ms = 0; ms < 1000; ++ms)
+    EXPECT_EQ(parse(fmt::format("1.{:03}s", ms)), absl::Milliseconds(1000 + ms));
+  for (int percent = 0; percent < 100; ++percent)
+    EXPECT_EQ(parse(fmt::format("0.{:02}h", percent)), absl::Seconds(36 * percent)) << percent;
+  EXPECT_EQ(parse("0.123456789123456789123h"), absl::Nanoseconds(444444440844));
 }
 
 TEST(GoDuration, RefusesWhatGoRefuses) {
