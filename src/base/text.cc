@@ -185,6 +185,23 @@ std::optional<std::uint64_t> ParseUint(std::string_view text) {
   return value;
 }
 
+std::string_view ShortEscape(char c) {
+  switch (c) {
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      return {};
+  }
+}
+
 std::string ToLower(std::string_view text) {
   std::string out(text);
   for (char& c : out) {

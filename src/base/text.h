@@ -32,6 +32,9 @@ std::string FormatBytes(std::uint64_t bytes);
 std::optional<std::int64_t> ParseInt(std::string_view text);
 std::optional<std::uint64_t> ParseUint(std::string_view text);
 
+// How Go writes this character between quotes, if it takes a backslash and a letter (\" \\ \n \r \t); else empty.
+std::string_view ShortEscape(char c);
+
 std::string ToLower(std::string_view text);
 std::string_view Trim(std::string_view text);
 std::vector<std::string> Split(std::string_view text, char separator);

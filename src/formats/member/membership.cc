@@ -34,29 +34,13 @@ std::string GoJsonString(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        // Go escapes control characters and what could end a script in HTML.
-        if (byte < 0x20 || c == '<' || c == '>' || c == '&') {
-          out += fmt::format("\\u{:04x}", byte);
-        } else {
-          out += c;
-        }
+    if (const std::string_view escape = ShortEscape(c); !escape.empty()) {
+      out += escape;
+    } else if (byte < 0x20 || c == '<' || c == '>' || c == '&') {
+      // Go escapes control characters and what could end a script in HTML.
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
     }
   }
   return out + "\"";
