@@ -2,8 +2,6 @@
 
 #include <zstd.h>
 
-#include <algorithm>
-
 namespace holdfast {
 namespace {
 
@@ -28,8 +26,6 @@ ZstdSink::ZstdSink(Sink& out, const ZstdSinkOptions& options)
   set(ZSTD_c_checksumFlag, 1);
   set(ZSTD_c_enableLongDistanceMatching, 1);
   set(ZSTD_c_windowLog, kWindowLog);
-  set(ZSTD_c_nbWorkers,
-      std::clamp(options.workers, 0, ZSTD_cParam_getBounds(ZSTD_c_nbWorkers).upperBound));
   if (content_size_)
     CHECK(!ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(context_.get(), *content_size_)));
 }

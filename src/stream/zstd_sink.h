@@ -1,9 +1,9 @@
 // Compresses to one zstd frame (RFC 8878) with its checksum, in one pass: our ".zst" snapshots, which `zstd -d` reads.
 //
-// One core (AMD EPYC), a Kubernetes snapshot of 1 GB: level 1 does 525 MB/s at ratio 3.6, 2 460 MB/s at 3.9, 3 355 MB/s at
-// 4.0. Long-distance matching over 16 MiB is part of that; without it level 3 does 370 MB/s at 3.7, so level 2 with it is
-// both smaller and faster.
-// Memory: 20 MB at level 2, 100 MB at 19; workers need more.
+// One core (AMD EPYC), a Kubernetes snapshot of 1 GB: 525 MB/s at ratio 3.6 on level 1, 460 MB/s at 3.9 on level 2, 355 MB/s
+// at 4.0 on level 3. Long-distance matching over 16 MiB is part of that; without it level 3 does 370 MB/s at 3.7, so level 2
+// with it is both smaller and faster.
+// Memory: 20 MB at level 2, 100 MB at 19.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,6 @@ struct ZstdSinkOptions {
   int level = kZstdLevelDefault;  // kZstdLevelMin to kZstdLevelMax, which the caller has checked
   // How many bytes will come, if that is known: the frame's header then says so.
   std::optional<std::uint64_t> content_size = std::nullopt;
-  // Threads that compress beside the one that writes; 0: none. A library built without threads takes none.
-  int workers = 0;
 };
 
 class ZstdSink final : public Sink {
