@@ -1,5 +1,6 @@
 // Where everything lies below the data directory: RKE2's layout, so that its habits and scripts keep working.
 //
+//   DATA/node-id                       0600  what --with-node-id appends to the node's name
 //   DATA/server/                       0700
 //     lock                             held while a server runs
 //     token                            0600  K10<CA hash>::server:<password>

@@ -2,8 +2,8 @@
 //
 // The snapshot streams once: decompressed if need be, hashed on one thread, written on another; its structure is walked
 // meanwhile (or, if it was compressed, right after). Then a few pages are appended that make it a new cluster of the given
-// members (bbolt/patch.h), and the WAL and raft snapshot are written beside it (member/raft_files.h). The result boots on
-// etcd 3.4, 3.5 and 3.6.
+// members (bbolt/patch.h), and the WAL and raft snapshot are written beside it (member/raft_files.h). The result is for etcd
+// 3.4, 3.5 and 3.6; the tests boot the first two.
 // Source of the steps: etcd etcdutl/snapshot/v3_snapshot.go.
 //
 // What a crash or an error leaves behind: nothing that has the name of a finished directory is touched; on an error all

@@ -1,6 +1,6 @@
 // The two files beside the database in a fresh data directory: the first WAL segment and the raft snapshot. They say that
-// the cluster consists of these members, as if each had just been added. Byte for byte what etcdutl 3.5 writes, which
-// 3.4, 3.5 and 3.6 all boot from (3.4 and 3.5 take the membership from here, 3.6 from the database).
+// the cluster consists of these members, as if each had just been added. Byte for byte what etcdutl 3.5 writes. The tests
+// boot 3.4 and 3.5 from it, which take the membership from here; 3.6 takes it from the database, as its sources say.
 // Source: etcd etcdutl/snapshot/v3_snapshot.go (saveWALAndSnap), server/storage/wal/{encoder,wal}.go,
 // server/etcdserver/api/snap/snapshotter.go, server/etcdserver/api/v2store. docs/formats/wal.md explains the records.
 #pragma once
