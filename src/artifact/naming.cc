@@ -18,8 +18,8 @@ bool HasControl(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-constexpr std::size_t kNameBytesMax =
-    200;  // leaves room for node, time and suffixes in the kernel's 255
+// Leaves room for node, time and suffixes in the kernel's 255.
+constexpr std::size_t kNameBytesMax = 200;
 
 }  // namespace
 

@@ -16,8 +16,8 @@ StatusOr<std::string> ProgramVersion(const std::string& binary);
 struct LogLineParts {
   enum class Level { kInfo, kWarn, kError } level = Level::kInfo;
   std::string text;
-  bool is_json =
-      false;  // no: etcd's logger is not at work yet (or no more), or it is another program's line
+  // Not: etcd's logger is not at work yet (or no more), or it is another program's line.
+  bool is_json = false;
 };
 LogLineParts ParseLogLine(std::string_view line);
 

@@ -17,9 +17,8 @@ namespace {
 
 constexpr absl::Duration kClockSkewMax = absl::Hours(1);
 constexpr std::size_t kRsaBits = 2048;
-constexpr int kSerialBits = 127;  // positive in every encoding, and never the same twice
-constexpr std::size_t kChainLengthMax =
-    16;  // bounds the signatures to check in a bundle from the network
+constexpr int kSerialBits = 127;             // positive in every encoding, and never the same twice
+constexpr std::size_t kChainLengthMax = 16;  // bounds the signatures to check in a foreign bundle
 constexpr char kKeyUsageOfCa[] = "critical,digitalSignature,keyEncipherment,keyCertSign";
 constexpr char kKeyUsageOfLeaf[] = "critical,digitalSignature,keyEncipherment";
 

@@ -14,9 +14,9 @@ namespace holdfast {
 struct VerifiedSnapshot {
   Compression compression = Compression::kNone;
   std::uint64_t file_bytes = 0;
-  bool has_digest =
-      false;           // a copy of a database file has none: then only the structure was checked
-  std::string sha256;  // hex, of the database
+  // A copy of a database file has none: then only the structure was checked.
+  bool has_digest = false;
+  std::string sha256;  // hex, of the database; empty without digest
   mvcc::Inspection found;
 };
 
