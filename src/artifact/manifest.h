@@ -47,7 +47,4 @@ struct Manifest {
   bool ours() const { return !base.empty(); }
 };
 
-// Largest metadata file we read.
-inline constexpr std::uint64_t kManifestBytesMax = 1 << 20;
-
 }  // namespace holdfast

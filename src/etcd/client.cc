@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -189,7 +190,6 @@ class GrpcClient final : public Client {
                      .member_id = reply.header().member_id(),
                      .leader = reply.leader(),
                      .revision = reply.header().revision(),
-                     .db_bytes = static_cast<std::uint64_t>(reply.dbsize()),
                      .is_learner = reply.islearner(),
                      .errors = {reply.errors().begin(), reply.errors().end()}};
     return out;
@@ -245,14 +245,6 @@ class GrpcClient final : public Client {
     pb::DefragmentResponse reply;
     return Call(*maintenance_, &pb::Maintenance::Stub::Defragment, pb::DefragmentRequest(), reply,
                 "defragment", kDefragmentTimeout);
-  }
-
-  StatusOr<std::uint32_t> HashKv(std::int64_t revision) override {
-    pb::HashKVRequest request;
-    request.set_revision(revision);
-    pb::HashKVResponse reply;
-    RETURN_IF_ERROR(Call(*maintenance_, &pb::Maintenance::Stub::HashKV, request, reply, "hash"));
-    return reply.hash();
   }
 
   StatusOr<KeyRecord> Get(const std::string& key) override {

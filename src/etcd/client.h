@@ -30,7 +30,6 @@ struct MemberStatus {
   std::string version;
   std::uint64_t cluster_id = 0, member_id = 0, leader = 0;
   std::int64_t revision = 0;
-  std::uint64_t db_bytes = 0;
   bool is_learner = false;
   std::vector<std::string> errors;
 };
@@ -71,7 +70,6 @@ class Client {
   virtual Status DisarmAlarm(const Alarm& alarm) = 0;
   // Blocks that member; the deadline is ten minutes.
   virtual Status Defragment() = 0;
-  virtual StatusOr<std::uint32_t> HashKv(std::int64_t revision) = 0;
 
   // kNotFound if the key is not there.
   virtual StatusOr<KeyRecord> Get(const std::string& key) = 0;

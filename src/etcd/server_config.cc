@@ -120,10 +120,6 @@ std::string ServerConfig::PeerUrl() const {
   return "https://" + HostPort(node_address, ports.peer);
 }
 
-std::string ServerConfig::LocalClientUrl() const {
-  return "https://" + HostPort("127.0.0.1", ports.client);
-}
-
 StatusOr<std::string> EncodeServerConfig(const ServerConfig& config) {
   Options o;
   o["name"] = config.name;

@@ -20,8 +20,8 @@ struct ServerConfig {
   std::string data_dir;
   std::string node_address;  // besides loopback; "127.0.0.1" if the host has no other
   Ports ports;
-  std::string
-      tls_dir;  // holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}
+  // Holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}, client.{crt,key}.
+  std::string tls_dir;
   bool expose_metrics = false;
   // For the short life of a reset: it listens on loopback only, and elects itself at once, as it has no peers.
   bool for_reset = false;
@@ -31,8 +31,6 @@ struct ServerConfig {
   std::vector<std::string> extra_args;                        // "key=value" as of --etcd-arg
 
   std::string PeerUrl() const;
-  // "https://127.0.0.1:2379"
-  std::string LocalClientUrl() const;
 };
 
 // kInvalidArgument names the --etcd-arg that has no "=" or sets what we set ourselves (name, data-dir, ...).

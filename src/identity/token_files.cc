@@ -83,8 +83,8 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
     return present.status();
   }
   const Secret& agent = options.agent_password.empty() ? options.password : options.agent_password;
-  const std::string server_role = options.distribution + kServerRoleSuffix,
-                    agent_role = options.distribution + kAgentRoleSuffix;
+  const std::string server_role = options.distribution + ":server",
+                    agent_role = options.distribution + ":agent";
   if (passwd.RoleOf("server", options.password) != server_role)
     passwd.Set("server", options.password, server_role);
   if (passwd.RoleOf("node", agent) != agent_role) passwd.Set("node", agent, agent_role);

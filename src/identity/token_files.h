@@ -13,8 +13,6 @@
 
 namespace holdfast {
 
-inline constexpr char kServerRoleSuffix[] = ":server", kAgentRoleSuffix[] = ":agent";
-
 // The content of --token-file, trimmed. Waits for the file to appear, at most 4 minutes, looking every 2 seconds, as RKE2
 // does; kDeadlineExceeded then.
 StatusOr<Secret> WaitForTokenFile(FileSystem& fs, Clock& clock, const std::string& path,
@@ -25,7 +23,7 @@ StatusOr<Secret> WaitForTokenFile(FileSystem& fs, Clock& clock, const std::strin
 StatusOr<Secret> ServerPassword(FileSystem& fs, const DataLayout& layout, const Secret& given);
 
 struct TokenFileOptions {
-  std::string distribution;  // roles are "<distribution>:server"
+  std::string distribution;  // roles are "<distribution>:server" and "<distribution>:agent"
   Secret password;           // the server's
   Secret agent_password;     // empty: the server's
 };

@@ -7,7 +7,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +15,6 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 
 #include "base/text.h"
@@ -156,12 +154,6 @@ std::string NodeAddress() {
   return "127.0.0.1";
 }
 
-std::vector<std::string> LocalAddresses() {
-  std::vector<std::string> out;
-  for (InterfaceAddress& a : InterfaceAddresses()) out.push_back(std::move(a.address));
-  return out;
-}
-
 bool IsIpAddress(const std::string& text) {
   in6_addr out;
   return ::inet_pton(AF_INET, text.c_str(), &out) == 1 ||
@@ -204,8 +196,6 @@ int TerminalColumns() {
   return size.ws_col;
 }
 
-bool RunsAsRoot() { return ::geteuid() == 0; }
-
 void HideArguments(int argc, char** argv, const std::vector<std::string>& keep) {
   for (int i = 1; i < argc; ++i) {
     if (std::find(keep.begin(), keep.end(), argv[i]) == keep.end())
@@ -218,12 +208,6 @@ void KeepHeapSmall() {
   ::mallopt(M_ARENA_MAX, 1);
   // Large blocks come from the kernel and go back to it. Said once, the limit no longer adapts to what was freed.
   ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
-}
-
-std::uint64_t PeakMemory() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace holdfast

@@ -20,9 +20,6 @@ std::string WorkingDirectory();
 // neither loopback nor link-local, else 127.0.0.1.
 std::string NodeAddress();
 
-// Every address of this host, loopback included, as text.
-std::vector<std::string> LocalAddresses();
-
 // An IPv4 or IPv6 address in its usual form.
 bool IsIpAddress(const std::string& text);
 
@@ -33,8 +30,6 @@ Status CheckPortFree(const std::string& address, int port);
 bool StderrIsTerminal();
 int TerminalColumns();  // 80 if unknown
 
-bool RunsAsRoot();
-
 // Overwrites what `ps` shows of our arguments, so that no secret stands there: of all behind argv[0] only those in `keep`
 // (the command's words) stay. Call when nobody needs argv any more.
 void HideArguments(int argc, char** argv, const std::vector<std::string>& keep);
@@ -42,8 +37,5 @@ void HideArguments(int argc, char** argv, const std::vector<std::string>& keep);
 // Makes the heap give back what is freed, at the price of some contention: for a program that lives for months and works for
 // seconds. Call before the first thread starts.
 void KeepHeapSmall();
-
-// Peak resident memory of this process, in bytes.
-std::uint64_t PeakMemory();
 
 }  // namespace holdfast

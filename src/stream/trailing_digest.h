@@ -21,9 +21,8 @@ class TrailingDigest final : public Sink {
   // kDataLoss: "snapshot missing hash ..." if there is no digest, "expected sha256 [...], got [...]" if it is another one.
   Status Finish() override;
 
-  // After Finish() was OK: the digest, and the bytes before it.
+  // After Finish() was OK.
   const Sha256Digest& digest() const { return digest_; }
-  std::uint64_t payload_bytes() const { return bytes_ - kDigestBytes; }
 
  private:
   Sha256 hash_;

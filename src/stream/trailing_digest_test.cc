@@ -16,7 +16,6 @@ Status Check(const std::string& snapshot, std::size_t piece) {
     RETURN_IF_ERROR(digest.Write(BytesOf(std::string_view(snapshot).substr(i, piece))));
   }
   RETURN_IF_ERROR(digest.Finish());
-  EXPECT_EQ(digest.payload_bytes(), snapshot.size() - 32);
   return OkStatus();
 }
 

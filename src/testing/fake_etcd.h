@@ -31,7 +31,6 @@ class FakeEtcd final : public etcd::Client {
   StatusOr<std::vector<etcd::Alarm>> ListAlarms() override { return Unused(); }
   Status DisarmAlarm(const etcd::Alarm&) override { return Unused(); }
   Status Defragment() override { return Unused(); }
-  StatusOr<std::uint32_t> HashKv(std::int64_t) override { return Unused(); }
   StatusOr<etcd::KeyRecord> Get(const std::string&) override { return Unused(); }
   StatusOr<std::vector<etcd::KeyRecord>> GetPrefix(const std::string&) override { return Unused(); }
   Status Put(const std::string&, const std::string&) override { return Unused(); }

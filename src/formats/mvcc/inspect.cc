@@ -56,8 +56,6 @@ class Inspector final : public bbolt::Visitor {
       out_.cluster_version = TextOf(value);
     } else if (bucket_ == "alarm") {
       ++out_.alarms;
-    } else if (bucket_ == "auth" && name == "authEnabled") {
-      out_.auth_enabled = !value.empty() && value[0] == 1;
     }
     return OkStatus();
   }

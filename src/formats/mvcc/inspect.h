@@ -15,22 +15,21 @@ struct Inspection {
   std::int64_t revision = 1;          // last one in the log; 1 is the empty store
   std::int64_t compact_revision = 0;  // finished compaction; 0: never
   std::int64_t scheduled_compact_revision = 0;
-  std::uint64_t total_entries =
-      0;  // of all buckets: "total keys" as etcdctl 3.4 and etcdutl 3.5 count them
+  // Of all buckets: "total keys" as etcdctl 3.4 and etcdutl 3.5 count them.
+  std::uint64_t total_entries = 0;
   std::uint64_t live_keys = 0;    // keys a client sees: "total keys" as etcdutl 3.6 counts them
   std::uint32_t status_hash = 0;  // the HASH of `etcdctl snapshot status`
   std::uint64_t bytes = 0;        // of the database, without digest
   std::string storage_version;    // "3.6.0"; empty before 3.6
   std::string cluster_version;    // "3.5.0"; may be empty
   std::uint64_t alarms = 0;       // raised when the snapshot was taken
-  bool auth_enabled = false;
   // Live keys /bootstrap/<token hash> with their values: RKE2's sealed bootstrap data.
   std::map<std::string, std::string> bootstrap;
 };
 
 struct InspectOptions {
-  bool count_live_keys =
-      true;  // takes about 50 bytes of memory a key; without it live_keys stays 0
+  // Takes about 50 bytes of memory a key; without it live_keys stays 0.
+  bool count_live_keys = true;
   bool status_hash = true;
   std::stop_token stop;
 };

@@ -29,29 +29,8 @@ std::optional<KeyValue> KeyValue::Parse(ByteSpan bytes) {
   KeyValue kv;
   ProtobufReader reader(bytes);
   while (const auto field = reader.Next()) {
-    const auto number = static_cast<std::int64_t>(field->varint);
-    switch (field->number) {
-      case 1:
-        kv.key = field->bytes;
-        break;
-      case 2:
-        kv.create_revision = number;
-        break;
-      case 3:
-        kv.mod_revision = number;
-        break;
-      case 4:
-        kv.version = number;
-        break;
-      case 5:
-        kv.value = field->bytes;
-        break;
-      case 6:
-        kv.lease = number;
-        break;
-      default:
-        break;
-    }
+    if (field->number == 1) kv.key = field->bytes;
+    if (field->number == 5) kv.value = field->bytes;
   }
   if (!reader.ok()) return std::nullopt;
   return kv;
