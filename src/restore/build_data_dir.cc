@@ -141,9 +141,7 @@ Status ApplyMembership(File& file, const mvcc::Inspection& found, const BuildOpt
   meta["term"] = BigEndian(1);
   meta["confState"] = membership.ConfStateJson();
   if (options.bump_revision > 0) {
-    // As etcd counts at its start: a compaction may be later than the last entry that it left.
-    const std::int64_t last =
-        std::max({found.revision, found.compact_revision, found.scheduled_compact_revision});
+    const std::int64_t last = found.revision;
     const auto bump = static_cast<std::int64_t>(options.bump_revision);  // checked to be below 2^62
     if (last > std::numeric_limits<std::int64_t>::max() - bump) {
       return InvalidArgumentError("--bump-revision {} is too large for revision {}", bump, last);

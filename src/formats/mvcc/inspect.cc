@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/checksum.h"
@@ -13,7 +14,8 @@ namespace holdfast::mvcc {
 namespace {
 
 constexpr std::string_view kBootstrapPrefix = "/bootstrap/";
-constexpr std::size_t kBootstrapValueMax = 4 * kMiB;  // the real ones are about 20 kB
+// There is one for each token that was in use, of about 20 kB.
+constexpr std::size_t kBootstrapKeysMax = 100, kBootstrapValueMax = 1 * kMiB;
 
 // Keys by their 128-bit hash: two of a billion keys collide with a chance of 1 in 10^21.
 struct KeyHash {
@@ -49,8 +51,7 @@ class Inspector final : public bbolt::Visitor {
     if (bucket_ == "meta") {
       const auto revision = Revision::Parse(value);
       if (name == "finishedCompactRev" && revision) out_.compact_revision = revision->main;
-      if (name == "scheduledCompactRev" && revision)
-        out_.scheduled_compact_revision = revision->main;
+      if (name == "scheduledCompactRev" && revision) scheduled_compact_revision_ = revision->main;
       if (name == "storageVersion") out_.storage_version = TextOf(value);
     } else if (bucket_ == "cluster" && name == "clusterVersion") {
       out_.cluster_version = TextOf(value);
@@ -61,7 +62,12 @@ class Inspector final : public bbolt::Visitor {
   }
 
   bool has_log() const { return has_log_; }
-  std::uint64_t live_keys() const { return live_.size(); }
+
+  // When all is seen.
+  void Finish() {
+    out_.revision = std::max({out_.revision, out_.compact_revision, scheduled_compact_revision_});
+    out_.live_keys = live_.size();
+  }
 
  private:
   Status OnLogEntry(ByteSpan key, ByteSpan value) {
@@ -82,9 +88,9 @@ class Inspector final : public bbolt::Visitor {
     }
     if (TextOf(kv->key).starts_with(kBootstrapPrefix)) {
       const std::string name(TextOf(kv->key));
-      if (revision->tombstone || kv->value.size() > kBootstrapValueMax) {
-        out_.bootstrap.erase(name);
-      } else {
+      out_.bootstrap.erase(name);
+      if (!revision->tombstone && kv->value.size() <= kBootstrapValueMax &&
+          out_.bootstrap.size() < kBootstrapKeysMax) {
         out_.bootstrap[name] = TextOf(kv->value);
       }
     }
@@ -99,6 +105,7 @@ class Inspector final : public bbolt::Visitor {
   Inspection& out_;
   std::string bucket_;
   bool has_log_ = false;
+  std::int64_t scheduled_compact_revision_ = 0;
   std::unordered_set<KeyHash, KeyHashHasher> live_;
 };
 
@@ -113,7 +120,7 @@ StatusOr<Inspection> Inspect(const bbolt::Database& database, const InspectOptio
     return DataLossError("{} is a bbolt file, but not etcd's: it has no bucket \"key\"",
                          database.file().path());
   }
-  out.live_keys = inspector.live_keys();
+  inspector.Finish();
   return out;
 }
 

@@ -12,9 +12,10 @@
 namespace holdfast::mvcc {
 
 struct Inspection {
-  std::int64_t revision = 1;          // last one in the log; 1 is the empty store
+  // As etcd counts at its start: of the last entry in the log, or of a compaction that left none behind it; 1 is the empty
+  // store.
+  std::int64_t revision = 1;
   std::int64_t compact_revision = 0;  // finished compaction; 0: never
-  std::int64_t scheduled_compact_revision = 0;
   // Of all buckets: "total keys" as etcdctl 3.4 and etcdutl 3.5 count them.
   std::uint64_t total_entries = 0;
   std::uint64_t live_keys = 0;    // keys a client sees: "total keys" as etcdutl 3.6 counts them
@@ -23,7 +24,7 @@ struct Inspection {
   std::string storage_version;    // "3.6.0"; empty before 3.6
   std::string cluster_version;    // "3.5.0"; may be empty
   std::uint64_t alarms = 0;       // raised when the snapshot was taken
-  // Live keys /bootstrap/<token hash> with their values: RKE2's sealed bootstrap data.
+  // Live keys /bootstrap/<token hash> with their values: RKE2's sealed bootstrap data. At most 100, of 1 MiB each.
   std::map<std::string, std::string> bootstrap;
 };
 

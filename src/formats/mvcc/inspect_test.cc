@@ -38,6 +38,14 @@ TEST(Inspect, EmptyStoreIsRevisionOne) {
   EXPECT_EQ(found.live_keys, 0u);
 }
 
+TEST(Inspect, ACompactionMayBeLaterThanTheLastEntry) {
+  testing::MvccBuilder builder;
+  builder.bolt.Add("meta", "finishedCompactRev", Revision{.main = 3}.Encode());
+  EXPECT_EQ(InspectImage(builder.bolt.Build())->revision, 3);
+  builder.bolt.Add("meta", "scheduledCompactRev", Revision{.main = 4}.Encode());
+  EXPECT_EQ(InspectImage(builder.bolt.Build())->revision, 4);
+}
+
 TEST(Inspect, StatusHashIsTheChecksumOfBucketNamesKeysAndValues) {
   testing::BboltBuilder builder;
   const std::string key = Revision{.main = 2}.Encode(),
@@ -56,6 +64,13 @@ TEST(Inspect, FindsTheLiveBootstrapData) {
   builder.Delete(5, "/bootstrap/bbb");
   EXPECT_EQ(InspectImage(builder.bolt.Build())->bootstrap,
             (std::map<std::string, std::string>{{"/bootstrap/aaa", "new"}}));
+}
+
+TEST(Inspect, KeepsOnlyABoundedPartOfWhatIsNotBootstrapData) {
+  testing::MvccBuilder builder;
+  builder.Put(2, "/bootstrap/large", std::string(2 * kMiB, 'x'));
+  for (int i = 3; i < 300; ++i) builder.Put(i, "/bootstrap/" + std::to_string(i), "x");
+  EXPECT_EQ(InspectImage(builder.bolt.Build())->bootstrap.size(), 100u);
 }
 
 TEST(Inspect, DamagedLogIsRefused) {
