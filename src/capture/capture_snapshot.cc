@@ -48,7 +48,7 @@ StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& opt
     if (taken.contains(SnapshotFileName(options.base, options.node, second, Compression::kNone)))
       continue;
     std::string name = SnapshotFileName(options.base, options.node, second, options.compression);
-    auto object = store.Create(name, bytes_expected);
+    auto object = store.Create(name, {.bytes_expected = bytes_expected, .stop = options.stop});
     if (absl::IsAlreadyExists(object.status())) continue;
     if (!object.ok()) return object.status();
     return NamedObject{std::move(name), absl::FromUnixSeconds(second), *std::move(object)};

@@ -14,7 +14,7 @@ StatusOr<std::vector<CatalogEntry>> ListCatalog(ObjectStore& store) {
     CatalogEntry entry{
         .name = object.name, .location = store.Location(object.name), .bytes = object.bytes};
     entry.created_at = CreationTimeInName(object.name).value_or(object.modified_at);
-    if (const auto text = store.ReadMetadata(object.name); text.ok()) {
+    if (const StatusOr<std::string>& text = object.metadata; text.ok()) {
       auto manifest = Manifest::Decode(*text);
       if (manifest.ok()) {
         entry.manifest = *std::move(manifest);
