@@ -78,6 +78,9 @@ TEST(SnapshotApi, WithoutS3TheServersOwnHoldsAndFalseTurnsItOff) {
   }
   const SnapshotRequest off = SnapshotRequest::Decode(R"({"operation":"list","s3":false})").value();
   EXPECT_TRUE(off.no_s3);
+  SnapshotRequest prune{.operation = "prune", .names = {"n"}};
+  prune.s3_retention = 2;
+  EXPECT_EQ(SnapshotRequest::Decode(prune.Encode())->s3_retention, 2);
   EXPECT_EQ(off.Encode(), R"({"operation":"list","name":[],"s3":false})");
   // As RKE2's command line sends it: what is not set is empty.
   const SnapshotRequest rke2 =
@@ -183,6 +186,9 @@ TEST(SnapshotApi, Lines) {
   EXPECT_EQ(
       std::get<Progress>(DecodeLine(EncodeProgressLine({.done = 1, .total = 2})).value()).total,
       2u);
+  const std::string upload = EncodeProgressLine({.done = 1, .total = 2, .step = "upload"});
+  EXPECT_EQ(upload, "{\"progress\":{\"done\":1,\"total\":2,\"step\":\"upload\"}}\n");
+  EXPECT_EQ(std::get<Progress>(DecodeLine(upload).value()).step, "upload");
   EXPECT_EQ(std::get<std::string>(DecodeLine(EncodeResultLine(R"({"created":["a"]})")).value()),
             R"({"created":["a"]})");
   EXPECT_EQ(DecodeLine(EncodeErrorLine(AbortedError("busy"))).status().code(),
