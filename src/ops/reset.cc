@@ -4,14 +4,15 @@
 
 #include "base/distribution.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "identity/bootstrap_files.h"
 #include "identity/sealed_bootstrap.h"
 #include "keys/token.h"
 #include "os/atomic_file.h"
 #include "restore/build_data_dir.h"
-#include "restore/find_snapshot.h"
 #include "restore/swap_dir.h"
+#include "store/local_store.h"
 
 namespace holdfast {
 namespace {
@@ -39,7 +40,7 @@ class Reset {
   }
 
  private:
-  bool restoring() const { return !request_.restore_path.empty(); }
+  bool restoring() const { return request_.snapshot.has_value(); }
 
   // Everything that needs no data.
   Status Prepare() {
@@ -77,9 +78,20 @@ class Reset {
   }
 
   Status BuildAndSwap() {
-    ASSIGN_OR_RETURN(const std::string path,
-                     FindSnapshot(fs_, request_.restore_path, request_.snapshot_directory,
-                                  request_.working_directory));
+    ASSIGN_OR_RETURN(const FetchedSnapshot fetched, FetchSnapshot(*request_.snapshot));
+    const Status status = BuildAndSwap(fetched.path);
+    if (absl::IsDataLoss(status) && fetched.downloaded) RemoveDamaged(fetched.path);
+    return status;
+  }
+
+  // What came down damaged must not look like a snapshot of this directory.
+  void RemoveDamaged(const std::string& path) {
+    const Status removed =
+        LocalStore(fs_, request_.snapshot->place.directory).Remove(BaseName(path));
+    if (removed.ok()) LogInfo("Removed the damaged download {}", path);
+  }
+
+  Status BuildAndSwap(const std::string& path) {
     ASSIGN_OR_RETURN(const auto snapshot, fs_.OpenForRead(path));
     ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot));
     RETURN_IF_ERROR(CheckSpace(fs_, layout_.db(), SpaceFor(size)));
@@ -101,7 +113,7 @@ class Reset {
         .stop = request_.stop};
     if (request_.on_progress)
       build.on_progress = [&](std::uint64_t done) {
-        request_.on_progress(done, size.snapshot_bytes);
+        request_.on_progress("Restoring", done, size.snapshot_bytes);
       };
     ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs_, *snapshot, build));
     LogInfo("The snapshot is good: revision {}, {} entries, database of {}", found.revision,

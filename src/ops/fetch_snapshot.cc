@@ -1,0 +1,140 @@
+#include "ops/fetch_snapshot.h"
+
+#include "artifact/naming.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "ops/copy_object.h"
+#include "restore/find_snapshot.h"
+#include "store/local_store.h"
+
+namespace holdfast {
+namespace {
+
+// Leaves no doubt that a file of this host is meant.
+bool IsPath(const std::string& given) {
+  for (const char* start : {"/", "./", "../", "file://"}) {
+    if (given.starts_with(start)) return true;
+  }
+  return false;
+}
+
+StatusOr<FetchedSnapshot> Download(const FetchRequest& request, ObjectStore& s3,
+                                   const std::string& name) {
+  RETURN_IF_ERROR(PrepareDirectory(request.place));
+  LocalStore local(request.place.fs, request.place.directory);
+  LogInfo("Downloading {} to {}", s3.Location(name), request.place.directory);
+  CopyOptions copy{.stop = request.stop};
+  if (request.on_progress)
+    copy.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+      request.on_progress("Downloading", done, total);
+    };
+  RETURN_IF_ERROR(CopyObject(s3, local, name, copy), "download {}", s3.Location(name));
+  if (request.with_metadata) {
+    // Without them the snapshot is as good.
+    auto metadata = s3.ReadMetadata(name);
+    const Status kept = metadata.ok() ? local.WriteMetadata(name, *metadata) : metadata.status();
+    if (!kept.ok() && !absl::IsNotFound(kept))
+      LogWarn("The metadata of {} were not kept: {}", name, MessageOf(kept));
+  }
+  return FetchedSnapshot{JoinPath(request.place.directory, name), /*downloaded=*/true};
+}
+
+// Whether file and object are the same snapshot.
+StatusOr<bool> SameAsFile(const FetchRequest& request, const std::string& path,
+                          const RandomAccess& object) {
+  ASSIGN_OR_RETURN(const auto file, request.place.fs.OpenForRead(path));
+  LogInfo("Comparing {} with {}", path, object.path());
+  return SameContent(*file, object);
+}
+
+StatusOr<FetchedSnapshot> FetchObject(const FetchRequest& request) {
+  ASSIGN_OR_RETURN(const S3Name s3_name, ParseS3Name(request.given));
+  RETURN_IF_ERROR(CheckFileName(s3_name.name));
+  S3Options options = request.s3;
+  options.bucket = s3_name.bucket;
+  options.folder = s3_name.folder;
+  ASSIGN_OR_RETURN(const S3Folder s3, OpenS3(request.open_s3, options));
+  ASSIGN_OR_RETURN(const auto object, s3.store->Open(s3_name.name), "{}", request.given);
+  const std::string path = JoinPath(request.place.directory, s3_name.name);
+  ASSIGN_OR_RETURN(const bool taken, Exists(request.place.fs, path));
+  if (!taken) return Download(request, *s3.store, s3_name.name);
+  ASSIGN_OR_RETURN(const bool same, SameAsFile(request, path, *object));
+  if (same) {
+    LogInfo("{} is here already: {}", request.given, path);
+    return FetchedSnapshot{path};
+  }
+  return WithHint(AlreadyExistsError("{} is another snapshot than {}", path, request.given),
+                  fmt::format("Move it out of the way to take the object, or restore it with "
+                              "file://{}.",
+                              path));
+}
+
+Status NowhereError(const FetchRequest& request, ObjectStore& s3, const std::string& name) {
+  constexpr std::size_t kShown = 5;
+  std::vector<std::string> newest;
+  if (const auto entries = ListCatalog(s3); entries.ok()) {
+    for (auto it = entries->rbegin(); it != entries->rend() && newest.size() < kShown; ++it)
+      newest.push_back(it->name);
+  }
+  return WithHint(
+      NotFoundError("there is no snapshot {}, neither as {} nor as {}", request.given,
+                    AbsolutePath(JoinPath(request.place.directory, request.given),
+                                 request.working_directory),
+                    s3.Location(name)),
+      newest.empty() ? fmt::format("There are no snapshots in {}.", s3.Location(""))
+                     : fmt::format("The newest in {} are: {}.", s3.Location(""),
+                                   Join(newest, ", ")));
+}
+
+// A name, and S3 is on: a file, or an object.
+StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
+  const auto file = FindSnapshot(request.place.fs, request.given, request.place.directory,
+                                 request.working_directory);
+  if (!file.ok() && !absl::IsNotFound(file.status())) return file.status();
+  const std::string name = BaseName(request.given);
+  RETURN_IF_ERROR(CheckFileName(name));
+  S3Options options = request.s3;
+  if (request.given != name) options.folder = JoinPath(options.folder, DirName(request.given));
+  const auto s3 = OpenS3(request.open_s3, options);
+  if (!s3.ok() && file.ok()) {
+    return WithHint(Annotate(s3.status(), fmt::format("whether S3 has another {}", request.given)),
+                    fmt::format("To restore the file without asking S3: file://{}.", *file));
+  }
+  RETURN_IF_ERROR(s3.status());
+  ObjectStore& store = *s3->store;
+  const auto object = store.Open(name);
+  if (!object.ok() && !absl::IsNotFound(object.status())) return object.status();
+  if (!object.ok() && !file.ok()) return NowhereError(request, store, name);
+  if (!object.ok()) {
+    LogInfo("Taking the file {}; S3 has no {}", *file, store.Location(name));
+    return FetchedSnapshot{*file};
+  }
+  if (!file.ok()) {
+    LogInfo("Taking {} from S3; there is no such file", store.Location(name));
+    return Download(request, store, name);
+  }
+  ASSIGN_OR_RETURN(const bool same, SameAsFile(request, *file, **object));
+  if (same) {
+    LogInfo("Taking the file {}, the same as {}", *file, store.Location(name));
+    return FetchedSnapshot{*file};
+  }
+  return WithHint(
+      InvalidArgumentError("{} is a file and an object that differ: {} and {}", request.given,
+                           *file, store.Location(name)),
+      fmt::format("Say which: file://{} or {}.", *file, store.Location(name)));
+}
+
+}  // namespace
+
+StatusOr<FetchedSnapshot> FetchSnapshot(const FetchRequest& request) {
+  if (IsS3Name(request.given)) return FetchObject(request);
+  if (request.s3_on && !IsPath(request.given)) return FetchEither(request);
+  ASSIGN_OR_RETURN(std::string path,
+                   FindSnapshot(request.place.fs, request.given, request.place.directory,
+                                request.working_directory));
+  return FetchedSnapshot{std::move(path)};
+}
+
+}  // namespace holdfast
