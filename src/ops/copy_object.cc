@@ -30,7 +30,7 @@ Status CopyObject(ObjectStore& from, ObjectStore& to, const std::string& name,
                                                        .attributes = options.attributes,
                                                        .stop = options.stop}));
   std::vector<Sink*> sinks = {object.get()};
-  if (options.check != nullptr) sinks.push_back(options.check);
+  if (options.sink != nullptr) sinks.push_back(options.sink);
   PumpOptions pump{.stop = options.stop};
   if (options.on_progress)
     pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
@@ -38,6 +38,7 @@ Status CopyObject(ObjectStore& from, ObjectStore& to, const std::string& name,
   ASSIGN_OR_RETURN(const std::uint64_t copied, Pump(source, sinks, pump));
   if (copied != total)
     return DataLossError("{} ended after {} of {} bytes", from.Location(name), copied, total);
+  if (options.check) RETURN_IF_ERROR(options.check(copied));
   return object->Commit();
 }
 

@@ -12,8 +12,10 @@ namespace holdfast {
 
 struct CopyOptions {
   std::map<std::string, std::string> attributes = {};
-  // Gets every byte too and is finished with them; its error keeps the object from appearing. May be null.
-  Sink* check = nullptr;
+  // May be null: gets every byte too, and is finished with them. Then `check` (may be empty) is called with their number. An
+  // error of either keeps the object from appearing.
+  Sink* sink = nullptr;
+  std::function<Status(std::uint64_t bytes)> check = {};
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};
   std::stop_token stop = {};
 };

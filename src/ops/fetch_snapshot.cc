@@ -1,5 +1,8 @@
 #include "ops/fetch_snapshot.h"
 
+#include <optional>
+
+#include "artifact/manifest.h"
 #include "artifact/naming.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -8,6 +11,7 @@
 #include "ops/copy_object.h"
 #include "restore/find_snapshot.h"
 #include "store/local_store.h"
+#include "stream/trailing_digest.h"
 
 namespace holdfast {
 namespace {
@@ -20,22 +24,49 @@ bool IsPath(const std::string& given) {
   return false;
 }
 
+// Of an object that has a manifest of ours: are its bytes those that the manifest speaks of?
+class ManifestCheck {
+ public:
+  explicit ManifestCheck(const StatusOr<std::string>& metadata) {
+    auto manifest = metadata.ok() ? Manifest::Decode(*metadata) : metadata.status();
+    if (manifest.ok() && manifest->ours()) manifest_ = *std::move(manifest);
+  }
+  // What has to see the bytes; null for nothing. A compressed snapshot is checked by its size, and by what it unpacks to.
+  Sink* sink() {
+    return manifest_ && manifest_->compression == Compression::kNone ? &digest_ : nullptr;
+  }
+  Status Check(std::uint64_t bytes) {
+    if (!manifest_) return OkStatus();
+    if (bytes == manifest_->file_bytes && (!sink() || HexOf(digest_.digest()) == manifest_->sha256))
+      return OkStatus();
+    return DataLossError("it is not the snapshot that its metadata describe");
+  }
+
+ private:
+  std::optional<Manifest> manifest_;
+  TrailingDigest digest_;
+};
+
 StatusOr<FetchedSnapshot> Download(const FetchRequest& request, ObjectStore& s3,
                                    const std::string& name) {
   RETURN_IF_ERROR(PrepareDirectory(request.place));
   LocalStore local(request.place.fs, request.place.directory);
   LogInfo("Downloading {} to {}", s3.Location(name), request.place.directory);
-  CopyOptions copy{.stop = request.stop};
+  const auto metadata = s3.ReadMetadata(name);
+  if (!metadata.ok() && !absl::IsNotFound(metadata.status()))
+    LogWarn("The metadata of {} cannot be read: {}", name, MessageOf(metadata.status()));
+  ManifestCheck manifest(metadata);
+  CopyOptions copy{.sink = manifest.sink(),
+                   .check = [&](std::uint64_t bytes) { return manifest.Check(bytes); },
+                   .stop = request.stop};
   if (request.on_progress)
     copy.on_progress = [&](std::uint64_t done, std::uint64_t total) {
       request.on_progress("Downloading", done, total);
     };
   RETURN_IF_ERROR(CopyObject(s3, local, name, copy), "download {}", s3.Location(name));
-  if (request.with_metadata) {
+  if (request.with_metadata && metadata.ok()) {
     // Without them the snapshot is as good.
-    auto metadata = s3.ReadMetadata(name);
-    const Status kept = metadata.ok() ? local.WriteMetadata(name, *metadata) : metadata.status();
-    if (!kept.ok() && !absl::IsNotFound(kept))
+    if (const Status kept = local.WriteMetadata(name, *metadata); !kept.ok())
       LogWarn("The metadata of {} were not kept: {}", name, MessageOf(kept));
   }
   return FetchedSnapshot{JoinPath(request.place.directory, name), /*downloaded=*/true};
@@ -96,7 +127,11 @@ StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
   const std::string name = BaseName(request.given);
   RETURN_IF_ERROR(CheckFileName(name));
   S3Options options = request.s3;
-  if (request.given != name) options.folder = JoinPath(options.folder, DirName(request.given));
+  if (request.given != name) {
+    // "sub/NAME" may be in a folder of the folder; "sub/../NAME" is nothing in S3.
+    if (("/" + request.given).find("/../") != std::string::npos) return file.status();
+    options.folder = JoinPath(options.folder, DirName(request.given));
+  }
   const auto s3 = OpenS3(request.open_s3, options);
   if (!s3.ok() && file.ok()) {
     return WithHint(Annotate(s3.status(), fmt::format("whether S3 has another {}", request.given)),
@@ -108,25 +143,26 @@ StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
   if (!object.ok() && !absl::IsNotFound(object.status())) return object.status();
   if (!object.ok() && !file.ok()) return NowhereError(request, store, name);
   if (!object.ok()) {
-    LogInfo("Taking the file {}; S3 has no {}", *file, store.Location(name));
+    LogInfo("Taking file://{}; there is no {}", *file, store.Location(name));
     return FetchedSnapshot{*file};
   }
   if (!file.ok()) {
-    LogInfo("Taking {} from S3; there is no such file", store.Location(name));
+    LogInfo("Taking {}; there is no such file", store.Location(name));
     return Download(request, store, name);
   }
-  ASSIGN_OR_RETURN(const bool same, SameAsFile(request, *file, **object));
-  if (same) {
-    LogInfo("Taking the file {}, the same as {}", *file, store.Location(name));
-    return FetchedSnapshot{*file};
-  }
   return WithHint(
-      InvalidArgumentError("{} is a file and an object that differ: {} and {}", request.given,
+      InvalidArgumentError("{} is both a file and an object: file://{} and {}", request.given,
                            *file, store.Location(name)),
-      fmt::format("Say which: file://{} or {}.", *file, store.Location(name)));
+      "Give the one you mean in that form.");
 }
 
 }  // namespace
+
+void RemoveDownload(const SnapshotPlace& place, const FetchedSnapshot& fetched) {
+  if (!fetched.downloaded) return;
+  const Status removed = LocalStore(place.fs, place.directory).Remove(BaseName(fetched.path));
+  if (!removed.ok()) LogWarn("{}", MessageOf(removed));
+}
 
 StatusOr<FetchedSnapshot> FetchSnapshot(const FetchRequest& request) {
   if (IsS3Name(request.given)) return FetchObject(request);

@@ -4,7 +4,7 @@
 //   /PATH, file:///PATH  a file
 //   s3://BUCKET/KEY      an object; with the settings of S3 that there are, whether S3 is on or not
 //
-// Of a NAME the one that exists is taken, and which is said. If a file and an object have it and differ, nobody guesses.
+// Of a NAME the one that exists is taken, and which is said. If a file and an object have it, nobody guesses.
 // A download has its name only when it is whole; a crash leaves a ".part", which is never listed.
 #pragma once
 
@@ -33,13 +33,17 @@ struct FetchRequest {
   std::stop_token stop = {};
 };
 
+// Whoever does not need a download, or finds it no good, removes it: RemoveDownload.
 struct FetchedSnapshot {
   std::string path;
   bool downloaded = false;  // by this call
 };
 
 // kNotFound with what there is instead; kInvalidArgument if the name means two things; kAlreadyExists if another file has
-// the name that an s3:// object would get.
+// the name that an s3:// object would get; kDataLoss if a download is not what its manifest says.
 StatusOr<FetchedSnapshot> FetchSnapshot(const FetchRequest& request);
+
+// If it was downloaded: the file and its metadata are removed again.
+void RemoveDownload(const SnapshotPlace& place, const FetchedSnapshot& fetched);
 
 }  // namespace holdfast

@@ -4,7 +4,6 @@
 
 #include "base/distribution.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "identity/bootstrap_files.h"
 #include "identity/sealed_bootstrap.h"
@@ -12,7 +11,6 @@
 #include "os/atomic_file.h"
 #include "restore/build_data_dir.h"
 #include "restore/swap_dir.h"
-#include "store/local_store.h"
 
 namespace holdfast {
 namespace {
@@ -80,15 +78,9 @@ class Reset {
   Status BuildAndSwap() {
     ASSIGN_OR_RETURN(const FetchedSnapshot fetched, FetchSnapshot(*request_.snapshot));
     const Status status = BuildAndSwap(fetched.path);
-    if (absl::IsDataLoss(status) && fetched.downloaded) RemoveDamaged(fetched.path);
+    // Things stay as they were: also, the next try does not meet two snapshots of one name.
+    if (!status.ok()) RemoveDownload(request_.snapshot->place, fetched);
     return status;
-  }
-
-  // What came down damaged must not look like a snapshot of this directory.
-  void RemoveDamaged(const std::string& path) {
-    const Status removed =
-        LocalStore(fs_, request_.snapshot->place.directory).Remove(BaseName(path));
-    if (removed.ok()) LogInfo("Removed the damaged download {}", path);
   }
 
   Status BuildAndSwap(const std::string& path) {

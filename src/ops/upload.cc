@@ -41,7 +41,7 @@ Status Upload(const SnapshotPlace& place, LocalStore& local, const UploadRequest
   const bool plain = request.manifest.compression == Compression::kNone;
   const Status copied = CopyObject(local, s3, request.name,
                                    {.attributes = AttributesOf(place, request.manifest),
-                                    .check = plain ? &digest : nullptr,
+                                    .sink = plain ? &digest : nullptr,
                                     .on_progress = request.on_progress,
                                     .stop = request.stop});
   if (absl::IsAlreadyExists(copied)) {

@@ -252,7 +252,11 @@ std::string SnapshotRequest::Encode() const {
   if (compress) json["compress"] = *compress;
   if (compression) json["compression"] = *compression;
   if (retention) json["retention"] = *retention;
-  if (s3) json["s3"] = S3Json(*s3, s3_retention);
+  if (s3) {
+    json["s3"] = S3Json(*s3, s3_retention);
+  } else if (s3_retention) {
+    json["s3Retention"] = *s3_retention;
+  }
   if (no_s3) json["s3"] = false;
   return Dump(json);
 }
@@ -277,10 +281,12 @@ StatusOr<SnapshotRequest> SnapshotRequest::Decode(std::string_view text) {
       return InvalidArgumentError("\"compression\" is not a string");
     out.compression = json["compression"].get<std::string>();
   }
-  if (present("retention")) {
-    if (!json["retention"].is_number_integer())
-      return InvalidArgumentError("\"retention\" is not a whole number");
-    out.retention = json["retention"].get<std::int64_t>();
+  for (auto [key, limit] : {std::pair("retention", &out.retention),
+                            std::pair("s3Retention", &out.s3_retention)}) {
+    if (!present(key)) continue;
+    if (!json[key].is_number_integer())
+      return InvalidArgumentError("\"{}\" is not a whole number", key);
+    *limit = json[key].get<std::int64_t>();
   }
   if (present("s3") && json["s3"].is_boolean() && !json["s3"].get<bool>()) {
     out.no_s3 = true;

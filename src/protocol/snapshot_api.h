@@ -1,7 +1,7 @@
 // What the command line and the server say to each other about snapshots: POST /db/snapshot and its answers, as JSON.
 // The shapes are RKE2's, so that its own command line can talk to our server and its users' scripts can read our lists.
 // Ours on top: "compression" in the request; "s3": false, for no S3 although the server has it on; "sse", "sseKmsKeyId",
-// "storageClass" and "bandwidthLimit" in "s3"; "considered" in the answer; and progress lines if the client accepts application/x-ndjson:
+// "storageClass" and "bandwidthLimit" in "s3"; "s3Retention" for the server's own S3; "considered" in the answer; and progress lines if the client accepts application/x-ndjson:
 //   {"progress":{"done":1048576,"total":20975648}}    any number of them
 //   {"result":...} or {"error":...}                    the last line: what would have been the whole answer
 #pragma once
@@ -34,7 +34,7 @@ struct SnapshotRequest {
   std::optional<std::int64_t> retention;
   // S3 as the caller wants it, whole. Holds secrets.
   std::optional<S3Options> s3;
-  std::optional<std::int64_t> s3_retention;  // only beside s3
+  std::optional<std::int64_t> s3_retention;  // of that, or of the server's own
   bool no_s3 = false;                        // not even if the server has it on
 
   std::string Encode() const;

@@ -78,6 +78,9 @@ TEST(SnapshotApi, WithoutS3TheServersOwnHoldsAndFalseTurnsItOff) {
   }
   const SnapshotRequest off = SnapshotRequest::Decode(R"({"operation":"list","s3":false})").value();
   EXPECT_TRUE(off.no_s3);
+  SnapshotRequest prune{.operation = "prune", .names = {"n"}};
+  prune.s3_retention = 2;
+  EXPECT_EQ(SnapshotRequest::Decode(prune.Encode())->s3_retention, 2);
   EXPECT_EQ(off.Encode(), R"({"operation":"list","name":[],"s3":false})");
   // As RKE2's command line sends it: what is not set is empty.
   const SnapshotRequest rke2 =
