@@ -63,8 +63,8 @@ CatalogEntry InBucket(std::string name, std::string cluster, std::string node, s
 TEST(Retention, InABucketOnlyWhatThisNodeOfThisClusterPutThereCounts) {
   const std::vector<CatalogEntry> all = {
       InBucket("etcd-snapshot-n1-1", "c1", "n1", 1),
-      InBucket("etcd-snapshot-n1-2", "c2", "n1", 2),   // another cluster, a node of the same name
-      InBucket("etcd-snapshot-n2-3", "c1", "n2", 3),   // another node
+      InBucket("etcd-snapshot-n1-2", "c2", "n1", 2),  // another cluster, a node of the same name
+      InBucket("etcd-snapshot-n2-3", "c1", "n2", 3),  // another node
       Ours("etcd-snapshot-n1-4", "etcd-snapshot", "n1", 4),  // copied there without attributes
       Ours("etcd-snapshot-old-4", "etcd-snapshot", "old", 4),
       Foreign("etcd-snapshot-n1-5", 5),  // by an older RKE2

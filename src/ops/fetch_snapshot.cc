@@ -109,14 +109,13 @@ Status NowhereError(const FetchRequest& request, ObjectStore& s3, const std::str
     for (auto it = entries->rbegin(); it != entries->rend() && newest.size() < kShown; ++it)
       newest.push_back(it->name);
   }
-  return WithHint(
-      NotFoundError("there is no snapshot {}, neither as {} nor as {}", request.given,
-                    AbsolutePath(JoinPath(request.place.directory, request.given),
-                                 request.working_directory),
-                    s3.Location(name)),
-      newest.empty() ? fmt::format("There are no snapshots in {}.", s3.Location(""))
-                     : fmt::format("The newest in {} are: {}.", s3.Location(""),
-                                   Join(newest, ", ")));
+  return WithHint(NotFoundError("there is no snapshot {}, neither as {} nor as {}", request.given,
+                                AbsolutePath(JoinPath(request.place.directory, request.given),
+                                             request.working_directory),
+                                s3.Location(name)),
+                  newest.empty() ? fmt::format("There are no snapshots in {}.", s3.Location(""))
+                                 : fmt::format("The newest in {} are: {}.", s3.Location(""),
+                                               Join(newest, ", ")));
 }
 
 // A name, and S3 is on: a file, or an object.
@@ -150,10 +149,9 @@ StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
     LogInfo("Taking {}; there is no such file", store.Location(name));
     return Download(request, store, name);
   }
-  return WithHint(
-      InvalidArgumentError("{} is both a file and an object: file://{} and {}", request.given,
-                           *file, store.Location(name)),
-      "Give the one you mean in that form.");
+  return WithHint(InvalidArgumentError("{} is both a file and an object: file://{} and {}",
+                                       request.given, *file, store.Location(name)),
+                  "Give the one you mean in that form.");
 }
 
 }  // namespace

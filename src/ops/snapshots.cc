@@ -138,6 +138,32 @@ StatusOr<SnapshotList> ListSnapshots(const SnapshotPlace& place) {
   return out;
 }
 
+StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place) {
+  RETURN_IF_ERROR(CheckDirectoryForReading(place));
+  LocalStore store(place.fs, place.directory);
+  ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(store));
+  SnapshotSummary out{.count = entries.size()};
+  for (const CatalogEntry& entry : entries) {
+    if (!entry.manifest || !entry.manifest->ours()) continue;  // foreign, or not proven
+    out.newest = entry.created_at;
+    out.newest_bytes = entry.bytes;
+    if (!entry.manifest->upload_owed.empty()) ++out.owed;
+  }
+  return out;
+}
+
+StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place) {
+  ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(*place.s3->store));
+  SnapshotSummary out;
+  for (const CatalogEntry& entry : entries) {
+    if (entry.cluster_id != place.cluster_id || entry.node_name != place.node) continue;
+    ++out.count;
+    out.newest = entry.created_at;
+    out.newest_bytes = entry.bytes;
+  }
+  return out;
+}
+
 PruneReport PruneDirectory(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
   if (const Status status = CheckDirectoryForReading(place); !status.ok())
     return {.deleted = {}, .considered = {}, .status = status};

@@ -38,7 +38,8 @@ struct SaveRequest {
   std::string base;
   Compression compression = Compression::kNone;
   std::string token_hash;
-  std::string upload_owed = {};  // not empty: it shall be in S3 as well, and is not yet because of this
+  std::string upload_owed =
+      {};  // not empty: it shall be in S3 as well, and is not yet because of this
   std::function<void(const std::string& name)> on_named = {};  // before it exists
   std::stop_token stop = {};
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};
@@ -59,6 +60,16 @@ struct SnapshotList {
 };
 StatusOr<SnapshotList> ListSnapshots(const SnapshotPlace& place);
 
+struct SnapshotSummary {
+  std::size_t count = 0;
+  absl::Time newest = absl::InfinitePast();  // of those we made
+  std::uint64_t newest_bytes = 0;
+  std::size_t owed = 0;  // to S3
+};
+StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place);
+// What this node of this cluster has there.
+StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place);
+
 struct PruneReport {
   std::vector<std::string> deleted;
   std::vector<SnapshotResult::Considered> considered;
@@ -75,7 +86,7 @@ RetentionRule S3Rule(const SnapshotPlace& place, const std::string& base, std::i
 struct DeleteReport {
   std::vector<std::string> deleted;    // twice if in the directory and in S3
   std::vector<std::string> not_found;  // neither here nor there
-  Status status;  // the first error; the rest was still tried
+  Status status;                       // the first error; the rest was still tried
 };
 // kInvalidArgument for a name that leaves the directory: nothing is deleted then.
 DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::string>& names);

@@ -24,10 +24,10 @@ Status CheckIsOurs(ObjectStore& s3, const SnapshotPlace& place, const UploadRequ
   ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(s3));
   for (const CatalogEntry& entry : entries) {
     if (entry.name != request.name) continue;
-    const bool same_owner =
-        entry.cluster_id == place.cluster_id && entry.node_name == place.node;
-    const bool same_content = entry.bytes == request.manifest.file_bytes &&
-                              (!entry.manifest || entry.manifest->sha256 == request.manifest.sha256);
+    const bool same_owner = entry.cluster_id == place.cluster_id && entry.node_name == place.node;
+    const bool same_content =
+        entry.bytes == request.manifest.file_bytes &&
+        (!entry.manifest || entry.manifest->sha256 == request.manifest.sha256);
     if (same_owner && same_content) return OkStatus();
     return WithHint(AlreadyExistsError("{} is another snapshot of the same name", entry.location),
                     "Give every cluster a folder of its own with --etcd-s3-folder.");
@@ -77,13 +77,18 @@ StatusOr<std::vector<CatalogEntry>> ListOwed(const SnapshotPlace& place, LocalSt
   return entries;
 }
 
+// The entry it would be in the bucket.
+CatalogEntry AsInBucket(CatalogEntry entry, const SnapshotPlace& place) {
+  entry.cluster_id = place.cluster_id;
+  entry.node_name = place.node;
+  return entry;
+}
+
 // Whether the rule would remove it at once if it were in the bucket too.
 bool IsSuperseded(const CatalogEntry& candidate, std::vector<CatalogEntry> in_bucket,
                   const SnapshotPlace& place, const RetentionRule& rule) {
   std::erase_if(in_bucket, [&](const CatalogEntry& e) { return e.name == candidate.name; });
-  in_bucket.push_back(candidate);
-  in_bucket.back().cluster_id = place.cluster_id;
-  in_bucket.back().node_name = place.node;
+  in_bucket.push_back(AsInBucket(candidate, place));
   const std::vector<std::string> removed = SelectForRemoval(in_bucket, rule);
   return std::find(removed.begin(), removed.end(), candidate.name) != removed.end();
 }
@@ -119,38 +124,30 @@ Status UploadSnapshot(const SnapshotPlace& place, const UploadRequest& request) 
   return status;
 }
 
-OwedReport UploadOwed(const SnapshotPlace& place, const RetentionRule& rule,
-                      UploadsInFlight& in_flight, std::stop_token stop) {
-  OwedReport report;
+StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const RetentionRule& rule,
+                                             UploadsInFlight& in_flight, Clock& clock,
+                                             std::stop_token stop) {
+  std::vector<OwedUpload> out;
   LocalStore local(place.fs, place.directory);
-  const auto owed = ListOwed(place, local);
-  report.status = owed.status();
-  if (!owed.ok() || owed->empty()) return report;
-  report.owed = owed->size();
-  auto in_bucket = ListCatalog(*place.s3->store);
-  report.status = in_bucket.status();
-  if (!in_bucket.ok()) return report;
-  for (const CatalogEntry& entry : *owed) {
+  ASSIGN_OR_RETURN(const std::vector<CatalogEntry> owed, ListOwed(place, local));
+  if (owed.empty()) return out;
+  ASSIGN_OR_RETURN(std::vector<CatalogEntry> in_bucket, ListCatalog(*place.s3->store));
+  for (const CatalogEntry& entry : owed) {
     if (stop.stop_requested()) break;
     const auto claim = in_flight.TryClaim(entry.name);
     if (claim == nullptr) continue;
-    if (IsSuperseded(entry, *in_bucket, place, rule)) {
+    if (IsSuperseded(entry, in_bucket, place, rule)) {
       LogInfo("Snapshot {} is not uploaded any more: S3 has {} newer ones", entry.name, rule.keep);
       NoteOwed(local, entry.name, *entry.manifest, "");
       continue;
     }
-    const Status uploaded = UploadSnapshot(
-        place, {.name = entry.name, .manifest = *entry.manifest, .stop = stop});
-    if (uploaded.ok()) {
-      report.uploaded.push_back(entry.name);
-      in_bucket->push_back(entry);
-      in_bucket->back().cluster_id = place.cluster_id;
-      in_bucket->back().node_name = place.node;
-    } else if (report.status.ok()) {
-      report.status = uploaded;
-    }
+    const absl::Duration start = clock.Steady();
+    Status status =
+        UploadSnapshot(place, {.name = entry.name, .manifest = *entry.manifest, .stop = stop});
+    if (status.ok()) in_bucket.push_back(AsInBucket(entry, place));
+    out.push_back({entry.name, std::move(status), clock.Steady() - start});
   }
-  return report;
+  return out;
 }
 
 Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight) {

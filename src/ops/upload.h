@@ -56,14 +56,17 @@ struct UploadRequest {
 // The snapshot in the directory stays as it is, whatever happens. Logs the result.
 Status UploadSnapshot(const SnapshotPlace& place, const UploadRequest& request);
 
-struct OwedReport {
-  std::size_t owed = 0;  // were found
-  std::vector<std::string> uploaded;
-  Status status;  // the first error; the rest was still tried
+// One that was owed, and how it went.
+struct OwedUpload {
+  std::string name;
+  Status status;
+  absl::Duration took;
 };
-// Uploads what this node owes, the newest first. What `rule` would remove from the bucket at once is not owed any more.
-OwedReport UploadOwed(const SnapshotPlace& place, const RetentionRule& rule,
-                      UploadsInFlight& in_flight, std::stop_token stop);
+// Uploads what this node owes, the newest first; one that fails does not keep the others. What `rule` would remove from the
+// bucket at once is not owed any more. An error: it is not known what is owed.
+StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const RetentionRule& rule,
+                                             UploadsInFlight& in_flight, Clock& clock,
+                                             std::stop_token stop);
 
 // Ends uploads that killed runs of this node left unfinished: those of snapshots that lie in the directory. Another cluster
 // may have a node of our name; what it is uploading is not ours to end.

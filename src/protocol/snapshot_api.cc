@@ -281,8 +281,8 @@ StatusOr<SnapshotRequest> SnapshotRequest::Decode(std::string_view text) {
       return InvalidArgumentError("\"compression\" is not a string");
     out.compression = json["compression"].get<std::string>();
   }
-  for (auto [key, limit] : {std::pair("retention", &out.retention),
-                            std::pair("s3Retention", &out.s3_retention)}) {
+  for (auto [key, limit] :
+       {std::pair("retention", &out.retention), std::pair("s3Retention", &out.s3_retention)}) {
     if (!present(key)) continue;
     if (!json[key].is_number_integer())
       return InvalidArgumentError("\"{}\" is not a whole number", key);
@@ -406,7 +406,9 @@ Status DecodeError(int http_code, std::string_view body) {
 }
 
 std::string EncodeProgressLine(const Progress& progress) {
-  return Dump({{"progress", {{"done", progress.done}, {"total", progress.total}}}}) + "\n";
+  Json json = {{"done", progress.done}, {"total", progress.total}};
+  if (!progress.step.empty()) json["step"] = progress.step;
+  return Dump({{"progress", json}}) + "\n";
 }
 
 std::string EncodeResultLine(std::string_view result_json) {
@@ -425,7 +427,7 @@ StatusOr<std::variant<Progress, std::string>> DecodeLine(std::string_view line) 
       const auto it = p.find(key);
       return it != p.end() && it->is_number_unsigned() ? it->get<std::uint64_t>() : 0;
     };
-    return Progress{.done = number("done"), .total = number("total")};
+    return Progress{.done = number("done"), .total = number("total"), .step = TextAt(p, "step")};
   }
   if (json.is_object() && json.contains("result")) return Dump(json["result"]);
   if (json.is_object() && json.contains("error") && json["error"].is_object()) {

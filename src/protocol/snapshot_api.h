@@ -2,7 +2,7 @@
 // The shapes are RKE2's, so that its own command line can talk to our server and its users' scripts can read our lists.
 // Ours on top: "compression" in the request; "s3": false, for no S3 although the server has it on; "sse", "sseKmsKeyId",
 // "storageClass" and "bandwidthLimit" in "s3"; "s3Retention" for the server's own S3; "considered" in the answer; and progress lines if the client accepts application/x-ndjson:
-//   {"progress":{"done":1048576,"total":20975648}}    any number of them
+//   {"progress":{"done":1048576,"total":20975648}}    any number of them; in an upload with "step":"upload"
 //   {"result":...} or {"error":...}                    the last line: what would have been the whole answer
 #pragma once
 
@@ -85,6 +85,7 @@ Status DecodeError(int http_code, std::string_view body);
 // The lines of a streamed answer.
 struct Progress {
   std::uint64_t done = 0, total = 0;
+  std::string step = "";  // "upload", after the snapshot is saved in the directory; else empty
 };
 std::string EncodeProgressLine(const Progress& progress);
 std::string EncodeResultLine(std::string_view result_json);

@@ -186,6 +186,9 @@ TEST(SnapshotApi, Lines) {
   EXPECT_EQ(
       std::get<Progress>(DecodeLine(EncodeProgressLine({.done = 1, .total = 2})).value()).total,
       2u);
+  const std::string upload = EncodeProgressLine({.done = 1, .total = 2, .step = "upload"});
+  EXPECT_EQ(upload, "{\"progress\":{\"done\":1,\"total\":2,\"step\":\"upload\"}}\n");
+  EXPECT_EQ(std::get<Progress>(DecodeLine(upload).value()).step, "upload");
   EXPECT_EQ(std::get<std::string>(DecodeLine(EncodeResultLine(R"({"created":["a"]})")).value()),
             R"({"created":["a"]})");
   EXPECT_EQ(DecodeLine(EncodeErrorLine(AbortedError("busy"))).status().code(),

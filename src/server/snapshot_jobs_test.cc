@@ -138,12 +138,42 @@ TEST(Reconciler, WorksAtOnceAndThenAfterEachIntervalAndALittle) {
   testing::FakeClock clock;
   SteadyRandom random(7);
   std::atomic<int> worked = 0;
-  const Reconciler reconciler(clock, random, absl::Minutes(10), [&] { ++worked; });
+  const Reconciler reconciler(clock, random, absl::Minutes(10), [&](std::stop_token) { ++worked; });
   for (int i = 1; i < 5; ++i) {
     EXPECT_EQ(clock.WaitForSleep(), absl::Minutes(10) + absl::Nanoseconds(7));
     EXPECT_EQ(worked, i);
     clock.Advance(absl::Minutes(11));
   }
+}
+
+TEST(Reconciler, WokenItWorksAtOnceAlsoIfItWasAtWork) {
+  testing::FakeClock clock;
+  SteadyRandom random(0);
+  std::atomic<int> worked = 0;
+  Reconciler* self = nullptr;
+  Reconciler reconciler(clock, random, absl::Minutes(10), [&](std::stop_token) {
+    if (++worked == 2) self->Wake();  // something came up meanwhile
+  });
+  clock.WaitForSleep();
+  EXPECT_EQ(worked, 1);
+  self = &reconciler;
+  reconciler.Wake();
+  while (worked < 3) clock.WaitForSleep();
+  clock.WaitForSleep();
+  EXPECT_EQ(worked, 3);
+}
+
+TEST(Reconciler, StoppingEndsWorkAndSleep) {
+  testing::FakeClock clock;
+  SteadyRandom random(0);
+  std::atomic<bool> stopped = false;
+  {
+    const Reconciler reconciler(clock, random, absl::Minutes(10), [&](std::stop_token stop) {
+      stopped = !clock.Sleep(absl::Hours(1), std::move(stop));
+    });
+    clock.WaitForSleep();
+  }
+  EXPECT_TRUE(stopped);
 }
 
 }  // namespace
