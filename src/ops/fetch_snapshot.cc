@@ -109,9 +109,7 @@ Status NowhereError(const FetchRequest& request, ObjectStore& s3, const std::str
     for (auto it = entries->rbegin(); it != entries->rend() && newest.size() < kShown; ++it)
       newest.push_back(it->name);
   }
-  return WithHint(NotFoundError("there is no snapshot {}, neither as {} nor as {}", request.given,
-                                AbsolutePath(JoinPath(request.place.directory, request.given),
-                                             request.working_directory),
+  return WithHint(NotFoundError("there is no snapshot {}: no such file, and no {}", request.given,
                                 s3.Location(name)),
                   newest.empty() ? fmt::format("There are no snapshots in {}.", s3.Location(""))
                                  : fmt::format("The newest in {} are: {}.", s3.Location(""),
