@@ -12,9 +12,9 @@ const std::vector<S3CheckStep> kSteps = {
 
 TEST(S3Check, TheTableNamesThePermissionThatIsMissing) {
   EXPECT_EQ(S3CheckTable(kSteps),
-            "CHECK            RESULT NEEDS                                  DETAIL\n"
-            "find the bucket  ok     s3:ListBucket on arn:aws:s3:::b        in 3ms\n"
-            "delete an object FAILED s3:DeleteObject on arn:aws:s3:::b/f/*  AccessDenied\n");
+            "CHECK            RESULT NEEDS                                 DETAIL\n"
+            "find the bucket  ok     s3:ListBucket on arn:aws:s3:::b       in 3ms\n"
+            "delete an object FAILED s3:DeleteObject on arn:aws:s3:::b/f/* AccessDenied\n");
 }
 
 TEST(S3Check, Json) {
