@@ -127,7 +127,10 @@ TEST_F(SnapshotScheduleTest, EndsWhileItWaitsAndWhileItRuns) {
   EXPECT_TRUE(runs().empty());
 
   std::atomic<bool> stopped = false;
-  while_running_ = [&](std::stop_token stop) { stopped = !clock_.Sleep(absl::Hours(1), stop); };
+  while_running_ = [&](std::stop_token stop) {
+    while (clock_.Sleep(absl::Hours(1), stop)) continue;
+    stopped = true;
+  };
   Start("@every 1s");
   while (runs().empty()) clock_.Advance(clock_.WaitForSleep());
   schedule_.reset();
