@@ -130,7 +130,7 @@ const std::vector<ExitHelp>& ExitHelps() {
       {kExitUsage, "wrong words: a flag, the configuration, a name"},
       {kExitDamaged, "a snapshot or database is damaged"},
       {kExitWrongToken, "the token is not the right one, or a permission is missing"},
-      {kExitUnreachable, "the server or etcd cannot be reached or did not answer in time"},
+      {kExitUnreachable, "the server, etcd or S3 cannot be reached or did not answer in time"},
       {kExitBusy, "somebody else is doing it now: try again later"},
   };
   return codes;
