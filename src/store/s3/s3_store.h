@@ -1,9 +1,10 @@
 // A folder of an S3 bucket as an ObjectStore: the snapshot is <folder>/<name>, its metadata <folder>/.metadata/<name>, where
-// RKE2 keeps them. Attributes become user metadata (x-amz-meta-<prefix>-<Attribute>).
+// RKE2 keeps them. Attributes become user metadata (x-amz-meta-<prefix>-<Attribute>); metadata carry those of their object.
 //
 // Another folder whose name begins alike ("prod-2" beside "prod") is not this folder. Memory is bounded at 128 MiB whatever
 // the object's size. What may pass (network, 5xx, throttling) is tried again with back-off until nothing moved for
-// S3Options::timeout. A crash leaves at most an unfinished multipart upload, which no listing shows; RemoveUnfinished aborts it.
+// S3Options::timeout. A crash leaves at most an unfinished multipart upload, which no listing shows; RemoveUnfinished aborts
+// it.
 #pragma once
 
 #include <functional>
@@ -17,6 +18,7 @@
 #include "os/file_system.h"
 #include "store/object_store.h"
 #include "store/s3/s3_options.h"
+#include "wire/http_client.h"
 
 namespace holdfast {
 
@@ -26,6 +28,7 @@ struct S3Context {
   Random& random;
   // A variable of the environment: AWS_…, HOME, proxies.
   std::function<std::optional<std::string>(const std::string& name)> environment;
+  std::function<std::unique_ptr<HttpClient>()> make_http = MakeHttpClient;
 };
 
 // Credentials are looked for, and the bucket must be there: it is never created.
