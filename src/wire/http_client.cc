@@ -161,8 +161,9 @@ class CurlClient final : public HttpClient {
       Set(CURLOPT_MAX_SEND_SPEED_LARGE, limit);
       Set(CURLOPT_MAX_RECV_SPEED_LARGE, limit);
     }
-    Set(CURLOPT_BUFFERSIZE, kBufferBytes);
-    Set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
+    // Hints: refused while a buffer of the last request is still there, as after a name that was not found.
+    (void)curl_easy_setopt(handle_, CURLOPT_BUFFERSIZE, kBufferBytes);
+    (void)curl_easy_setopt(handle_, CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
     SetCallbacks(transfer);
 
     const CURLcode code = curl_easy_perform(handle_);

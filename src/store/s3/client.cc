@@ -94,6 +94,10 @@ std::string S3Client::Location(const std::string& key) const {
   return fmt::format("s3://{}/{}", options_.bucket, key);
 }
 
+std::string S3Client::url() const {
+  return endpoint_.scheme + "://" + endpoint_.host + endpoint_.path_prefix;
+}
+
 std::unique_ptr<HttpClient> S3Client::Borrow() {
   {
     const MutexLock lock(mutex_);

@@ -63,6 +63,9 @@ class S3Client {
   // "s3://bucket/key"
   std::string Location(const std::string& key) const;
 
+  // Of the bucket: "https://host/bucket"
+  std::string url() const;
+
   const S3Options& options() const { return options_; }
   const S3Context& context() const { return context_; }
   CredentialsChain& credentials() { return credentials_; }
