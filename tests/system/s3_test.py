@@ -272,6 +272,7 @@ def test_the_region_on_swift(bench):
     asker.works(swift.flags(bucket))
     asker.fails(swift.flags(bucket, region="us-west-2"), "region")
     asker.fails(swift.flags(bucket, secret_key="wrong"), "failed to initialize S3 client", "403")
+    asker.fails(swift.flags(bucket, access_key=None, secret_key=None), "credentials")
     asker.server.stop()
 
 
