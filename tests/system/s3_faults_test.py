@@ -181,11 +181,10 @@ def test_what_is_damaged_on_the_way_down_never_reaches_a_data_directory(bench):
     before = server.dump()
     server.stop()
     untouched = tree(server.db / "etcd")
-    size = (server.snapshots / name).stat().st_size
-    for action in (Corrupt("response", 4_000_000), Corrupt("response", size - 10), Corrupt("response", 0), Shorten(5_000_000), Shorten(size - 100),
-                   Reset("response", 1_000_000), Truncate("response", 1_000_000), Stall("response", 1_000_000), Answer(503, "SlowDown"),
-                   Answer(404, "NoSuchKey"), Answer(416, "InvalidRange")):
-        rule = way.proxy.add(action, method="GET", path=f"/{name}$")
+    for action, match in ((Corrupt("response", 4_000_000), {"times": 1}), (Corrupt("response", 0), {}), (Corrupt("response", 100), {"skip": 2}),
+                          (Shorten(100_000), {}), (Reset("response", 1_000_000), {}), (Truncate("response", 1_000_000), {}),
+                          (Answer(503, "SlowDown"), {}), (Answer(404, "NoSuchKey"), {"skip": 1}), (Answer(416, "InvalidRange"), {})):
+        rule = way.proxy.add(action, method="GET", path=f"/{name}$", **match)
         result = bench.holdfast("restore", url, "--data-dir", target, *way.flags)
         check(rule.hits, "never happened:", vars(action))
         if result.code == 0 and isinstance(action, (Reset, Truncate)):  # each try gets a bit further: that is progress
@@ -195,7 +194,7 @@ def test_what_is_damaged_on_the_way_down_never_reaches_a_data_directory(bench):
             contains(result.err, name)
         check(not target.exists(), "left by", vars(action))
         way.proxy.clear()
-    for action in (Corrupt("response", 4_000_000), Shorten(5_000_000), Answer(503, "SlowDown")):
+    for action in (Corrupt("response", 4_000_000), Answer(503, "SlowDown")):
         way.proxy.add(action, method="GET", path=f"/{name}$")
         (server.snapshots / name).unlink(missing_ok=True)
         result = server.restore(name, *way.flags)
