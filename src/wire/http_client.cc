@@ -1,6 +1,9 @@
 #include "wire/http_client.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <mutex>
 
@@ -21,6 +24,7 @@ constexpr long kBufferBytes = 512 * kKiB;  // libcurl's largest; its own 16 and 
 struct Transfer {
   const HttpRequest& request;
   CURL* handle;
+  curl_socket_t& socket;  // of the newest connection
   HttpResponse response;
   std::size_t header_bytes = 0;
   Status status;  // why a callback ended it
@@ -41,6 +45,20 @@ long ResponseCode(CURL* handle) {
   return code;
 }
 
+// Acknowledges what came so far at once. A server with Nagle's algorithm on (Ceph RGW's default) sends the body after the
+// headers were acknowledged, and the kernel delays that by 40 ms: 25 small answers a second instead of a thousand.
+void AcknowledgeNow(curl_socket_t socket) {
+  const int on = 1;
+  // best effort: it only saves time
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+// libcurl's socket callback, for each new connection. CURLINFO_ACTIVESOCKET knows none before the end of the transfer.
+int OnSocket(void* user, curl_socket_t socket, curlsocktype) {
+  *static_cast<curl_socket_t*>(user) = socket;
+  return CURL_SOCKOPT_OK;
+}
+
 // libcurl's header callback: one line at a time, status lines too. A new status line (after "100 Continue") begins anew.
 std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
@@ -52,6 +70,7 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
     return 0;
   }
   if (line.starts_with("HTTP/")) transfer.response.headers.clear();
+  if (line == "\r\n") AcknowledgeNow(transfer.socket);
   const auto colon = line.find(':');
   if (colon != std::string_view::npos && !line.starts_with("HTTP/")) {
     transfer.response.headers.emplace_back(ToLower(Trim(line.substr(0, colon))),
@@ -127,7 +146,7 @@ class CurlClient final : public HttpClient {
     // A 100-continue would only cost a round trip.
     lists.headers = curl_slist_append(lists.headers, "Expect:");
     char detail[CURL_ERROR_SIZE] = "";
-    Transfer transfer{.request = request, .handle = handle_};
+    Transfer transfer{.request = request, .handle = handle_, .socket = socket_};
 
     Set(CURLOPT_NOSIGNAL, 1L);
     Set(CURLOPT_ERRORBUFFER, detail);
@@ -183,6 +202,8 @@ class CurlClient final : public HttpClient {
   }
 
   void SetCallbacks(Transfer& transfer) {
+    Set(CURLOPT_SOCKOPTFUNCTION, &OnSocket);
+    Set(CURLOPT_SOCKOPTDATA, &socket_);
     Set(CURLOPT_HEADERFUNCTION, &OnHeader);
     Set(CURLOPT_HEADERDATA, &transfer);
     Set(CURLOPT_WRITEFUNCTION, &OnBody);
@@ -218,6 +239,7 @@ class CurlClient final : public HttpClient {
   }
 
   CURL* handle_;
+  curl_socket_t socket_ = CURL_SOCKET_BAD;
 };
 
 }  // namespace

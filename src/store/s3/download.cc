@@ -18,8 +18,8 @@ namespace holdfast {
 namespace {
 
 constexpr std::uint64_t kBlockBytes = 8 * kMiB;
-constexpr std::size_t kBlocksMax = 8;
-constexpr std::uint64_t kAhead = 4;  // blocks, and as many fetchers
+constexpr std::uint64_t kAhead = 4;    // blocks, and as many fetchers
+constexpr std::size_t kBlocksMax = 6;  // those, the one that is read, and the one before it
 
 class S3Download final : public RandomAccess {
  public:
@@ -117,6 +117,8 @@ class S3Download final : public RandomAccess {
       if (oldest == blocks_.end() || it->second->used_at < oldest->second->used_at) oldest = it;
     }
     if (oldest == blocks_.end()) return false;
+    // New memory costs more than the copy into it. A reader may still have the block.
+    if (oldest->second.use_count() == 1) free_.push_back(std::move(oldest->second->buffer));
     blocks_.erase(oldest);
     return true;
   }
@@ -141,8 +143,12 @@ class S3Download final : public RandomAccess {
         if (ending_) return;
         block = std::move(wanted_.front());
         wanted_.pop_front();
+        if (!free_.empty()) {
+          block->buffer = std::move(free_.back());
+          free_.pop_back();
+        }
       }
-      block->buffer = AlignedBuffer(block->size);
+      if (block->buffer.empty()) block->buffer = AlignedBuffer(std::min(kBlockBytes, bytes_));
       const Status status =
           FetchRange(block->number * kBlockBytes, block->buffer.bytes().first(block->size));
       const MutexLock lock(mutex_);
@@ -202,6 +208,7 @@ class S3Download final : public RandomAccess {
   mutable Mutex mutex_;
   mutable ConditionVariable for_readers_, for_fetchers_;
   mutable std::map<std::uint64_t, std::shared_ptr<Block>> blocks_ HF_GUARDED_BY(mutex_);
+  mutable std::vector<AlignedBuffer> free_ HF_GUARDED_BY(mutex_);
   mutable std::deque<std::shared_ptr<Block>> wanted_ HF_GUARDED_BY(mutex_);
   mutable std::uint64_t last_ HF_GUARDED_BY(mutex_) = 0, uses_ HF_GUARDED_BY(mutex_) = 0;
   mutable bool ending_ HF_GUARDED_BY(mutex_) = false;

@@ -1,4 +1,4 @@
-// An object of a bucket as RandomAccess: blocks of 8 MiB by ranged GETs, at most eight in memory. Whoever reads in order
+// An object of a bucket as RandomAccess: blocks of 8 MiB by ranged GETs, at most six in memory. Whoever reads in order
 // gets the next ones fetched ahead, several at once, by threads of its own ("s3-download-N"). A transfer that breaks off
 // goes on where it was. The object is pinned by its ETag: if another takes its place reads fail with kFailedPrecondition.
 //
