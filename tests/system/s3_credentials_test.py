@@ -45,7 +45,7 @@ def test_from_everywhere(bench):
     bucket.put("seen", b"x")
     for name, env in cases.items():
         # `ls` without a server asks the bucket itself.
-        result = bench.server(name.replace(" ", "-")).snapshot("ls", *bare(fake, bucket), env=environment(bench, **env))
+        result = bench.server("host-" + name.replace(" ", "-")).snapshot("ls", *bare(fake, bucket), env=environment(bench, **env))
         equal(result.code, 0, name, result)
         contains(result.out, "seen")
     equal(len(aws.given), 3)

@@ -70,8 +70,8 @@ def test_a_bucket_of_rke2(bench):
     equal(sorted(items), [plain, zipped])
     for item in items.values():
         equal(item["spec"]["nodeName"], "cp-1")
-        equal(item["metadata"]["annotations"]["etcd.rke2.cattle.io/snapshot-token-hash"], token_hash)
-        equal(item["metadata"]["labels"]["etcd.rke2.cattle.io/snapshot-storage-node"], "s3")
+        equal(item["metadata"]["annotations"]["etcd.holdfast.io/snapshot-token-hash"], token_hash)
+        equal(item["metadata"]["labels"]["etcd.holdfast.io/snapshot-storage-node"], "s3")
     equal(items[zipped]["spec"]["metadata"], {"rancher": "backup", "reason": "before the upgrade"})
     equal([items[n]["status"]["creationTime"] for n in (plain, zipped)], ["2023-11-14T22:13:20Z", "2023-11-15T03:13:20Z"])
     wrong = new.restore(plain, *flags, "--token=wrong")

@@ -33,9 +33,9 @@ class Service:
     def client(self, bucket):
         return Client(self.host, bucket, self.access_key, self.secret_key, self.region, self.ca_file)
 
-    def flags(self, bucket, folder="", **changes):
-        """The --etcd-s3-… flags for a bucket (its Client). A change to None leaves the flag out."""
-        values = {"endpoint": self.host, "access_key": self.access_key, "secret_key": self.secret_key, "bucket": bucket.bucket,
+    def flags(self, of, folder="", **changes):
+        """The --etcd-s3-… flags for a bucket (`of`: its Client). A change to None leaves the flag out."""
+        values = {"endpoint": self.host, "access_key": self.access_key, "secret_key": self.secret_key, "bucket": of.bucket,
                   "region": self.region, "folder": folder or None, "endpoint_ca": self.ca_file,
                   "insecure": None if self.ca_file else "true", **changes}
         return ["--etcd-s3"] + [f"--etcd-s3-{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
