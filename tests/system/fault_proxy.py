@@ -153,7 +153,8 @@ class Shorten(Action):
         self.length = length
 
     def head(self, lines):
-        return [line for line in lines if line.split(":")[0].lower() != "content-length"] + [f"Content-Length: {self.length}"]
+        kept = [line for line in lines if line.split(":")[0].lower() not in ("content-length", "transfer-encoding")]
+        return kept + [f"Content-Length: {self.length}"]
 
     def response_body(self, exchange, at, piece):
         return piece[:max(0, self.length - at)]
@@ -223,7 +224,7 @@ class Connection:
     def __init__(self, proxy, client):
         self.proxy, self.client, self.server = proxy, client, None
         self.reader = self.server_reader = None
-        self.method, self.at = "", 0
+        self.method, self.at, self.in_chunks = "", 0, False
 
     def serve(self):
         try:
@@ -277,9 +278,9 @@ class Connection:
             lines, answer_fields = read_head(self.server_reader)
             if not lines:
                 return False
-            self.client.sendall(joined(lines))
             if lines[0].split(" ")[1] != "100":  # refused; the body will not come
-                return self.pass_answer_body(action, lines, answer_fields)
+                return self.pass_answer(action, lines, answer_fields)
+            self.client.sendall(joined(lines))
         self.pass_request_body(action, length)
         lines, fields = read_head(self.server_reader)
         while lines and lines[0].split(" ")[1] == "100":
@@ -291,8 +292,7 @@ class Connection:
                 pass
             reset(self.client)
             return False
-        self.client.sendall(joined(action.head(lines)))
-        return self.pass_answer_body(action, lines, fields)
+        return self.pass_answer(action, lines, fields)
 
     def pass_request_body(self, action, length):
         self.at, listens = 0, True
@@ -309,25 +309,21 @@ class Connection:
         status = int(lines[0].split(" ")[1])
         return 0 if self.method == "HEAD" or status in (204, 304) else int(fields.get("content-length", -1))
 
-    def pass_answer_body(self, action, lines, fields):
-        if fields.get("transfer-encoding", "").lower() == "chunked" and self.method != "HEAD":
-            self.pass_chunks()
-        else:
-            self.at = 0
-            for piece in pieces(self.server_reader, self.answer_length(lines, fields)):
-                piece, size = action.response_body(self, self.at, piece), len(piece)
-                self.client.sendall(piece)
-                self.at += size
+    def pass_answer(self, action, lines, fields):
+        """Whether the server goes on listening."""
+        comes_in_chunks = fields.get("transfer-encoding", "").lower() == "chunked" and self.method != "HEAD"
+        body = chunks(self.server_reader) if comes_in_chunks else pieces(self.server_reader, self.answer_length(lines, fields))
+        lines = action.head(lines)
+        self.client.sendall(joined(lines))
+        self.in_chunks = comes_in_chunks and any(line.lower().startswith("transfer-encoding:") for line in lines)
+        self.at = 0
+        for piece in body:
+            piece, size = action.response_body(self, self.at, piece), len(piece)
+            self.pass_on("response", piece)
+            self.at += size
+        if self.in_chunks:
+            self.client.sendall(b"0\r\n\r\n")
         return fields.get("connection", "").lower() != "close"
-
-    def pass_chunks(self):
-        """As they are; nothing of interest to spoil comes in chunks."""
-        while True:
-            line = self.server_reader.readline()
-            size = int(line.split(b";")[0], 16)
-            self.client.sendall(line + self.server_reader.read(size + 2))
-            if size == 0:
-                return
 
     def tunnel(self, target):
         self.proxy.action_for("CONNECT", target)
@@ -347,7 +343,10 @@ class Connection:
         return False
 
     def pass_on(self, where, data):
-        (self.server if where == "request" else self.client).sendall(data)
+        if where == "request":
+            self.server.sendall(data)
+        elif data:
+            self.client.sendall(b"%x\r\n%s\r\n" % (len(data), data) if self.in_chunks else data)
 
     def client_is_gone(self):
         poll = select.poll()
@@ -383,6 +382,14 @@ def pieces(reader, length):
             raise Broken
         length -= len(piece) if length > 0 else 0
         yield piece
+
+
+def chunks(reader):
+    """What a body in chunks holds, without trailers."""
+    while size := int(reader.readline().split(b";")[0], 16):
+        yield from pieces(reader, size)
+        reader.readline()
+    reader.readline()
 
 
 def reset(connection):

@@ -224,6 +224,29 @@ def test_awscli_takes_the_fake_for_s3(bench):
     contains(refused.err, "SignatureDoesNotMatch")
 
 
+def test_the_proxy_spoils_what_comes_in_chunks(bench):
+    rgw = s3_servers.Rgw(bench)
+    proxy = FaultProxy(bench.port(), int(rgw.host.rsplit(":", 1)[1]))
+    bench.stack.callback(proxy.stop)
+    bucket = rgw.behind(f"127.0.0.1:{proxy.port}").bucket("rig")
+    for name in NAMES:
+        bucket.put(name)
+    listing = bucket.request("GET", query={"list-type": 2})
+    equal(listing.headers.get("transfer-encoding"), "chunked", "Ceph's listings")
+    equal(sorted(bucket.list()), sorted(NAMES))
+    proxy.add(Shorten(100), method="GET", times=1)
+    equal(bucket.request("GET", query={"list-type": 2}).body, listing.body[:100])
+    proxy.add(Corrupt("response", 200), method="GET", times=1)
+    spoilt = bucket.request("GET", query={"list-type": 2}).body
+    equal([i for i, (a, b) in enumerate(zip(spoilt, listing.body)) if a != b], [200])
+    for action in (Truncate("response", 100), Reset("response", 100)):
+        proxy.add(action, method="GET", times=1)
+        try:
+            check(False, action, bucket.request("GET", query={"list-type": 2}))
+        except (OSError, http.client.HTTPException):
+            pass
+
+
 def test_the_proxy_spoils_what_it_is_told_to(bench):
     fake = s3_servers.Fake(bench)
     proxy = FaultProxy(bench.port(), fake.server.port)
