@@ -83,6 +83,7 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
   // How far it will compress is not known; a full disk ends the stream then.
   const bool plain = options.compression == Compression::kNone;
   ASSIGN_OR_RETURN(NamedObject target, CreateObject(store, options, plain ? total : 0));
+  if (options.on_named) options.on_named(target.name);
   const auto compressor = MakeCompressor(options, target, total);
 
   Examiner examiner;
@@ -105,7 +106,8 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
                   .member_id = MemberIdText(member.member_id),
                   .etcd_version = member.version,
                   .token_hash = options.token_hash,
-                  .proof = Proof::kDigest};
+                  .proof = Proof::kDigest,
+                  .upload_owed = options.upload_owed};
   if (const auto found = examiner.found()) {
     out.manifest.revision = found->revision;
     out.manifest.compact_revision = found->compact_revision;

@@ -27,11 +27,15 @@ class NewObject : public Sink {
   virtual std::uint64_t bytes() const = 0;
 };
 
+// The attributes an object may have: whose it is.
+inline constexpr char kClusterIdAttribute[] = "cluster-id", kNodeNameAttribute[] = "node-name",
+                      kTokenHashAttribute[] = "token-hash";
+
 struct CreateOptions {
   // Reserves space where that is possible; 0: unknown.
   std::uint64_t bytes_expected = 0;
-  // Whose it is ("cluster-id", "node-name", "token-hash"): kept where the store can keep it with the object, as S3's user
-  // metadata. A local folder keeps none: the metadata text says the same.
+  // Kept where the store can keep them with the object, as S3's user metadata. A local folder keeps none: the metadata
+  // text says the same.
   std::map<std::string, std::string> attributes;
   // Ends waits and retries.
   std::stop_token stop;

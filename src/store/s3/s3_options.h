@@ -1,7 +1,9 @@
 // What is set about S3. The words are RKE2's --etcd-s3-… flags; docs say what each means.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "base/redacted.h"
@@ -13,6 +15,17 @@ enum class BucketLookup {
   kDns,   // https://BUCKET.ENDPOINT/KEY
   kPath,  // https://ENDPOINT/BUCKET/KEY
 };
+
+inline constexpr std::string_view BucketLookupName(BucketLookup lookup) {
+  return lookup == BucketLookup::kDns ? "dns" : lookup == BucketLookup::kPath ? "path" : "auto";
+}
+// The name of one, or nothing, which is auto.
+inline constexpr std::optional<BucketLookup> ParseBucketLookup(std::string_view name) {
+  if (name.empty() || name == "auto") return BucketLookup::kAuto;
+  if (name == "dns") return BucketLookup::kDns;
+  if (name == "path") return BucketLookup::kPath;
+  return std::nullopt;
+}
 
 inline constexpr char kS3EndpointDefault[] = "s3.amazonaws.com", kS3RegionDefault[] = "us-east-1";
 
