@@ -4,6 +4,7 @@ import json
 import s3_servers
 from fault_proxy import Answer, Corrupt, FaultProxy, Header, Lost, Reset, Shorten, Stall, Truncate
 from harness import check, contains, equal, tree, wait_for
+from probe import metrics
 from s3_test import in_s3, objects, rows
 
 
@@ -109,10 +110,15 @@ def test_a_failed_upload_is_done_by_the_next_reconcile(bench):
     check(result.code != 0, result)
     [name] = [p.name for p in server.snapshots.iterdir()]
     equal(objects(way.bucket, FOLDER), [])
+    wait_for(lambda: metrics(server).get("holdfast_etcd_snapshot_s3_owed") == 1, "the metric of what is owed")
+    check(metrics(server).get('holdfast_etcd_snapshot_s3_failures_total{reason="unavailable"}', 0) >= 1, metrics(server))
+    contains(server.snapshot("ls", "-o", "json").out, "SlowDown")
     way.proxy.clear()
     wait_for(lambda: objects(way.bucket, FOLDER) == [name], "the upload to be made up for")
     wait_for(lambda: f"{FOLDER}/.metadata/{name}" in way.bucket.list(), "its metadata")
     check(way.bucket.get(f"{FOLDER}/{name}") == (server.snapshots / name).read_bytes(), "other bytes")
+    wait_for(lambda: metrics(server).get("holdfast_etcd_snapshot_s3_owed") == 0, "nothing to be owed")
+    check("SlowDown" not in server.snapshot("ls", "-o", "json").out, "the record of the failure stays")
     server.stop()
 
 

@@ -5,11 +5,11 @@ import os
 import pathlib
 
 import s3_servers
-from harness import BIN, BareEtcd, check, contains, equal, tree
+from harness import BIN, BareEtcd, Skip, check, contains, equal, tree
 from s3_client import parse_xml
 from s3_test import in_s3, objects
 
-S3CMD = pathlib.Path("/usr/bin/s3cmd")
+S3CMD, AWS = pathlib.Path("/usr/bin/s3cmd"), pathlib.Path("/usr/bin/aws")
 
 
 def s3cmd(bench, service, *argv):
@@ -37,6 +37,32 @@ def test_s3cmd_reads_ours_and_we_read_its(bench):
         restored = bench.holdfast("restore", f"s3://backups/f/{other}", "--data-dir", bench.dir / other, *flags)
         equal(restored.code, 0, restored)
         BareEtcd(bench, data_dir=bench.dir / other).start().wait_ready().stop()
+
+
+def test_awscli_reads_ours_and_we_read_its(bench):
+    if not AWS.exists():
+        raise Skip("no awscli")
+    rgw = s3_servers.Rgw(bench)
+    bucket, sample, config = rgw.bucket(), bench.sample_snapshot(20), bench.dir / "awscfg"
+    config.touch()
+
+    def aws(*argv):
+        return bench.ok(AWS, "--endpoint-url", rgw.url, "s3", *argv, env={
+            "AWS_ACCESS_KEY_ID": rgw.access_key, "AWS_SECRET_ACCESS_KEY": rgw.secret_key, "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(config), "AWS_EC2_METADATA_DISABLED": "true"}).out
+    flags = rgw.flags(bucket, "f")
+    server = bench.server().start(*flags)
+    server.fill(2000, value_size=10_000)
+    name = server.save().name
+    aws("cp", f"s3://backups/f/{name}", bench.dir / "got")
+    equal(bench.run("cmp", bench.dir / "got", server.snapshots / name).code, 0)
+    aws("cp", sample, "s3://backups/f/theirs")
+    aws("cp", bench.dir / "got", "s3://backups/f/copy")
+    equal(in_s3(server), sorted([name, "theirs", "copy"]))
+    server.stop()
+    for other in ("theirs", "copy"):
+        restored = bench.holdfast("restore", f"s3://backups/f/{other}", "--data-dir", bench.dir / other, *flags)
+        equal(restored.code, 0, restored)
 
 
 def rke2_bucket(bench, service, server):
