@@ -208,8 +208,10 @@ Status S3Client::ErrorOf(const S3Request& request, const HttpResponse& answer,
     return WithHint(status,
                     fmt::format("The bucket's region is {:.40}: set etcd-s3-region.", region));
   }
+  // In whatever words: Swift does not take an anonymous request for S3 at all, and says 412.
+  const bool refused = answer.code >= 400 && answer.code < 500 && !absl::IsNotFound(status);
+  if (refused && credentials.access_key.empty()) return WithHint(status, credentials_.WhyNone());
   if (absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status)) {
-    if (credentials.access_key.empty()) return WithHint(status, credentials_.WhyNone());
     if (error.code == "SignatureDoesNotMatch")
       return WithHint(status, "The secret key does not belong to the access key.");
     if (error.code == "InvalidAccessKeyId")

@@ -91,7 +91,7 @@ StatusOr<std::string> ReadCa(const std::string& setting, FileSystem& fs) {
       return InvalidArgumentError(
           "s3 endpoint CA: \"{:.80}\" is neither a file that can be read nor base64 of PEM", item);
     }
-    RETURN_IF_ERROR(CaHash(pem).status(), "s3 endpoint CA");
+    RETURN_IF_ERROR(CaHash(pem).status(), "s3 endpoint CA \"{:.80}\"", item);
     all += pem + "\n";
   }
   return all;

@@ -120,7 +120,8 @@ class S3Store final : public ObjectStore {
   StatusOr<std::vector<std::string>> RemoveUnfinished(
       const std::function<bool(std::string_view name)>& is_ours) override {
     std::vector<std::string> removed;
-    S3Query query{{"uploads", ""}, {"prefix", prefix_}, {"encoding-type", "url"}};
+    // Without encoding-type: Ceph 16.2 encodes the keys then, and does not say so.
+    S3Query query{{"uploads", ""}, {"prefix", prefix_}};
     for (std::size_t page_number = 0; page_number < kPagesMax; ++page_number) {
       ASSIGN_OR_RETURN(const HttpResponse answer, client_->Call({.query = query}));
       ASSIGN_OR_RETURN(const S3UploadsPage page, ParseListUploads(answer.body),
