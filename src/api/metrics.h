@@ -20,14 +20,24 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // A save ended so after `duration`. A failure counts under its code's word.
+  // A snapshot into the directory ended so after `duration`. A failure counts under its code's word.
+  void OnSaveInDirectory(const Status& status, absl::Duration duration);
+  // A copy to S3; one that is tried again counts each time.
+  void OnUpload(const Status& status, absl::Duration duration);
+  // A save as a whole.
   void OnSave(const Status& status, absl::Duration duration);
   // A retention or prune ended so.
   void OnRetention(const Status& status);
-  // The directory was looked at.
+  void OnS3Retention(const Status& status);
+  // Directory and bucket were looked at; a reconcile as a whole.
+  void OnReconcileDirectory(const Status& status, absl::Duration duration);
+  void OnReconcileS3(const Status& status, absl::Duration duration);
   void OnReconcile(const Status& status, absl::Duration duration);
   // What is there: called after each change and each reconcile. `newest` is of ours; InfinitePast if there is none.
   void SetSnapshots(std::size_t count, absl::Time newest, std::uint64_t newest_bytes);
+  // The same of this node's copies in S3, and how many are missing there. Not called, there are no such gauges: S3 is off.
+  void SetS3Snapshots(std::size_t count, absl::Time newest, std::uint64_t newest_bytes);
+  void SetUploadsOwed(std::size_t count);
   // InfiniteFuture: there is no schedule.
   void SetNextRun(absl::Time next);
   void OnEtcdRestart();

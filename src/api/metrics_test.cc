@@ -26,14 +26,20 @@ TEST(Metrics, BeforeAnythingHappenedGaugesAndCountersAreThereAndZero) {
 
 TEST(Metrics, ASaveIsCountedByItsStatusAndAFailureByItsReason) {
   Metrics metrics("x_");
-  metrics.OnSave(OkStatus(), absl::Seconds(2));
-  metrics.OnSave(OkStatus(), absl::Milliseconds(1));
-  metrics.OnSave(ResourceExhaustedError("full"), absl::Seconds(1));
-  metrics.OnSave(DataLossError("bad"), absl::Seconds(1));
-  metrics.OnSave(DataLossError("bad"), absl::Seconds(1));
+  const auto save = [&](const Status& status, absl::Duration duration) {
+    metrics.OnSaveInDirectory(status, duration);
+    metrics.OnUpload(status, duration);
+    metrics.OnSave(status, duration);
+  };
+  save(OkStatus(), absl::Seconds(2));
+  save(OkStatus(), absl::Milliseconds(1));
+  save(ResourceExhaustedError("full"), absl::Seconds(1));
+  save(DataLossError("bad"), absl::Seconds(1));
+  save(DataLossError("bad"), absl::Seconds(1));
   const std::string page = metrics.Page();
   for (const char* name :
-       {"x_etcd_snapshot_save_duration_seconds", "x_etcd_snapshot_save_local_duration_seconds"}) {
+       {"x_etcd_snapshot_save_duration_seconds", "x_etcd_snapshot_save_local_duration_seconds",
+        "x_etcd_snapshot_save_s3_duration_seconds"}) {
     const std::string n = name;
     EXPECT_THAT(page, HasSubstr(n + "_count{status=\"success\"} 2\n"));
     EXPECT_THAT(page, HasSubstr(n + "_count{status=\"error\"} 3\n"));
@@ -45,6 +51,7 @@ TEST(Metrics, ASaveIsCountedByItsStatusAndAFailureByItsReason) {
   }
   EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_failures_total{reason=\"resource_exhausted\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_failures_total{reason=\"data_loss\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_s3_failures_total{reason=\"data_loss\"} 2\n"));
   EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_failures_total{reason=\"unavailable\"} 0\n"));
 }
 
@@ -53,12 +60,19 @@ TEST(Metrics, RetentionAndReconcileFailuresAreSeen) {
   metrics.OnRetention(OkStatus());
   EXPECT_THAT(metrics.Page(), Not(HasSubstr("retention_failures_total{")));
   metrics.OnRetention(PermissionDeniedError("no"));
-  metrics.OnReconcile(OkStatus(), absl::Seconds(1));
+  metrics.OnS3Retention(PermissionDeniedError("no"));
+  metrics.OnReconcileDirectory(OkStatus(), absl::Seconds(1));
+  metrics.OnReconcileS3(NotFoundError("gone"), absl::Seconds(1));
   metrics.OnReconcile(NotFoundError("gone"), absl::Seconds(1));
   const std::string page = metrics.Page();
   EXPECT_THAT(
       page,
       HasSubstr("x_etcd_snapshot_retention_failures_total{reason=\"permission_denied\"} 1\n"));
+  EXPECT_THAT(
+      page,
+      HasSubstr("x_etcd_snapshot_s3_retention_failures_total{reason=\"permission_denied\"} 1\n"));
+  EXPECT_THAT(
+      page, HasSubstr("x_etcd_snapshot_reconcile_s3_duration_seconds_count{status=\"error\"} 1\n"));
   EXPECT_THAT(page,
               HasSubstr("x_etcd_snapshot_reconcile_duration_seconds_count{status=\"error\"} 1\n"));
   EXPECT_THAT(
@@ -80,6 +94,16 @@ TEST(Metrics, GaugesSayWhatIsThere) {
   EXPECT_THAT(page, HasSubstr("x_etcd_healthy 1\n"));
   EXPECT_THAT(page, HasSubstr("x_etcd_restarts_total 1\n"));
 
+  // An alert on the age of what is in S3 must not fire where S3 is off.
+  EXPECT_THAT(page, Not(HasSubstr("x_etcd_snapshot_s3_count")));
+  metrics.SetS3Snapshots(2, absl::FromUnixSeconds(5), 7);
+  metrics.SetUploadsOwed(1);
+  page = metrics.Page();
+  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_s3_count 2\n"));
+  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_s3_last_success_timestamp_seconds 5\n"));
+  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_s3_last_size_bytes 7\n"));
+  EXPECT_THAT(page, HasSubstr("x_etcd_snapshot_s3_owed 1\n"));
+
   metrics.SetSnapshots(0, absl::InfinitePast(), 0);
   metrics.SetNextRun(absl::InfiniteFuture());
   metrics.SetEtcdHealthy(false);
@@ -95,7 +119,8 @@ TEST(Metrics, ManyThreadsMayCountAndLookAtOnce) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&metrics] {
       for (int n = 0; n < 50; ++n) {
-        metrics.OnSave(n % 2 == 0 ? OkStatus() : UnavailableError("no"), absl::Seconds(1));
+        metrics.OnSaveInDirectory(n % 2 == 0 ? OkStatus() : UnavailableError("no"),
+                                  absl::Seconds(1));
         metrics.SetSnapshots(1, absl::UnixEpoch(), 1);
         EXPECT_FALSE(metrics.Page().empty());
       }

@@ -14,7 +14,7 @@ constexpr char kBase[] = "holdfast-base", kNode[] = "holdfast-node",
                kCompactRevision[] = "holdfast-compact-revision",
                kClusterId[] = "holdfast-cluster-id", kMemberId[] = "holdfast-member-id",
                kEtcdVersion[] = "holdfast-etcd-version", kTokenHash[] = "holdfast-token-hash",
-               kProof[] = "holdfast-proof";
+               kProof[] = "holdfast-proof", kUploadOwed[] = "holdfast-upload-owed";
 
 constexpr std::string_view kProofNames[] = {"none", "digest"};
 
@@ -68,6 +68,7 @@ std::map<std::string, std::string> Manifest::Fields() const {
   out[kEtcdVersion] = etcd_version;
   out[kTokenHash] = token_hash;
   out[kProof] = kProofNames[static_cast<int>(proof)];
+  if (!upload_owed.empty()) out[kUploadOwed] = upload_owed;
   return out;
 }
 
@@ -93,6 +94,7 @@ StatusOr<Manifest> Manifest::Decode(std::string_view text) {
   m.member_id = TakeText(fields, kMemberId);
   m.etcd_version = TakeText(fields, kEtcdVersion);
   m.token_hash = TakeText(fields, kTokenHash);
+  m.upload_owed = TakeText(fields, kUploadOwed);
   RETURN_IF_ERROR(TakeParsed(fields, kCreatedAt, m.created_at, ParseTime));
   RETURN_IF_ERROR(TakeParsed(fields, kCompression, m.compression, ParseCompression));
   RETURN_IF_ERROR(TakeParsed(fields, kFileBytes, m.file_bytes, ParseUint));

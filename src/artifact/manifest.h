@@ -36,6 +36,8 @@ struct Manifest {
   std::string etcd_version;
   std::string token_hash;  // which token opens the bootstrap data inside
   Proof proof = Proof::kNone;
+  // Only in the directory: a copy of the snapshot shall be in S3 and is not there (yet), because of this.
+  std::string upload_owed;
   std::map<std::string, std::string> other;  // fields that are not ours
 
   // All fields, ours and others: what `ls -o json` shows as metadata.

@@ -20,6 +20,7 @@ Manifest Sample() {
           .etcd_version = "3.4.23",
           .token_hash = "2bb80d537b1d",
           .proof = Proof::kDigest,
+          .upload_owed = "no network",
           .other = {{"author", "somebody"}}};
 }
 
@@ -31,6 +32,10 @@ TEST(Manifest, IsAFlatObjectOfStringsAndComesBack) {
   EXPECT_EQ(back.created_at, Sample().created_at);
   EXPECT_EQ(back.other.at("author"), "somebody");
   EXPECT_EQ(back.proof, Proof::kDigest);
+  EXPECT_EQ(back.upload_owed, "no network");
+  Manifest uploaded = back;
+  uploaded.upload_owed.clear();
+  EXPECT_EQ(uploaded.Encode().find("upload"), std::string::npos);
 }
 
 TEST(Manifest, ForeignMetadataAreKeptAndNotOurs) {

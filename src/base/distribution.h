@@ -16,7 +16,7 @@ struct Distribution {
   std::string_view label_domain;      // "etcd.holdfast.io"
   std::string_view etcd_key_prefix;   // "holdfast/"
   std::string_view metric_prefix;     // "holdfast_"
-  std::string_view s3_header_prefix;  // "x-amz-meta-holdfast-"
+  std::string_view s3_header_prefix;  // "Holdfast": x-amz-meta-Holdfast-Cluster-Id
   int supervisor_port;
   // Their config files hold many keys that are none of ours (cni, disable, ...): those are ignored with one warning.
   bool foreign_config_keys;

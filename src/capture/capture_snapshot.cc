@@ -48,7 +48,7 @@ StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& opt
     if (taken.contains(SnapshotFileName(options.base, options.node, second, Compression::kNone)))
       continue;
     std::string name = SnapshotFileName(options.base, options.node, second, options.compression);
-    auto object = store.Create(name, bytes_expected);
+    auto object = store.Create(name, {.bytes_expected = bytes_expected, .stop = options.stop});
     if (absl::IsAlreadyExists(object.status())) continue;
     if (!object.ok()) return object.status();
     return NamedObject{std::move(name), absl::FromUnixSeconds(second), *std::move(object)};
@@ -83,6 +83,7 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
   // How far it will compress is not known; a full disk ends the stream then.
   const bool plain = options.compression == Compression::kNone;
   ASSIGN_OR_RETURN(NamedObject target, CreateObject(store, options, plain ? total : 0));
+  if (options.on_named) options.on_named(target.name);
   const auto compressor = MakeCompressor(options, target, total);
 
   Examiner examiner;
@@ -105,7 +106,8 @@ StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::Mem
                   .member_id = MemberIdText(member.member_id),
                   .etcd_version = member.version,
                   .token_hash = options.token_hash,
-                  .proof = Proof::kDigest};
+                  .proof = Proof::kDigest,
+                  .upload_owed = options.upload_owed};
   if (const auto found = examiner.found()) {
     out.manifest.revision = found->revision;
     out.manifest.compact_revision = found->compact_revision;

@@ -24,6 +24,9 @@ struct CaptureOptions {
   absl::Time now;  // for the name; rounded to the nearest second, and on to the next free one
   Compression compression = Compression::kNone;
   std::string token_hash;
+  std::string upload_owed;  // for the manifest
+  // Called with the name before anything has it.
+  std::function<void(const std::string& name)> on_named = {};
   absl::Duration stall_timeout = absl::Seconds(60);
   std::stop_token stop;
   // Bytes received of the total; called often.

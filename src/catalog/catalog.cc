@@ -7,14 +7,24 @@
 
 namespace holdfast {
 
+namespace {
+std::string AttributeOf(const ObjectInfo& object, const char* name) {
+  const auto it = object.attributes.find(name);
+  return it == object.attributes.end() ? std::string() : it->second;
+}
+}  // namespace
+
 StatusOr<std::vector<CatalogEntry>> ListCatalog(ObjectStore& store) {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, store.List());
   std::vector<CatalogEntry> out;
   for (const ObjectInfo& object : objects) {
     CatalogEntry entry{
         .name = object.name, .location = store.Location(object.name), .bytes = object.bytes};
+    entry.cluster_id = AttributeOf(object, kClusterIdAttribute);
+    entry.node_name = AttributeOf(object, kNodeNameAttribute);
+    entry.token_hash = AttributeOf(object, kTokenHashAttribute);
     entry.created_at = CreationTimeInName(object.name).value_or(object.modified_at);
-    if (const auto text = store.ReadMetadata(object.name); text.ok()) {
+    if (const StatusOr<std::string>& text = object.metadata; text.ok()) {
       auto manifest = Manifest::Decode(*text);
       if (manifest.ok()) {
         entry.manifest = *std::move(manifest);

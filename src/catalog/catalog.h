@@ -16,6 +16,8 @@ struct CatalogEntry {
   std::uint64_t bytes = 0;  // as stored
   absl::Time created_at;    // the manifest's, else the number in the name, else the file's time
   std::optional<Manifest> manifest;
+  // As the object's attributes say it; empty in a directory.
+  std::string cluster_id, node_name, token_hash;
   std::string error;  // why there is no manifest although there are metadata
 };
 

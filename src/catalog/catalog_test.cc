@@ -14,7 +14,7 @@ TEST(Catalog, OldestFirstWithManifestsAndBrokenOnesStillListed) {
   ASSERT_TRUE(fs.MakeDirectory(dir / "s", 0700).ok());
   LocalStore store(fs, dir / "s");
   for (const char* name : {"b-n-200", "a-n-200.zip", "c-n-100", "foreign.db"}) {
-    auto object = store.Create(name, 0).value();
+    auto object = store.Create(name, {}).value();
     ASSERT_TRUE(object->Finish().ok() && object->Commit().ok());
   }
   ASSERT_TRUE(fs.SetModified(dir / "s/foreign.db", absl::FromUnixSeconds(150)).ok());

@@ -8,7 +8,12 @@
 namespace holdfast {
 
 bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule) {
-  if (entry.manifest && entry.manifest->ours()) return entry.manifest->base == rule.base;
+  const bool ours = entry.manifest && entry.manifest->ours();
+  if (rule.cluster_id && entry.cluster_id.empty())
+    return IsNamedFor(entry.name, rule.base, rule.node);
+  if (rule.cluster_id && (entry.cluster_id != *rule.cluster_id || entry.node_name != rule.node))
+    return false;
+  if (ours) return entry.manifest->base == rule.base;
   return IsNamedFor(entry.name, rule.base, rule.node);
 }
 

@@ -53,6 +53,43 @@ TEST(Retention, OursCountUnderAnyFormerNodeName) {
             (Names{"etcd-snapshot-old-1"}));
 }
 
+CatalogEntry InBucket(std::string name, std::string cluster, std::string node, std::int64_t time) {
+  CatalogEntry entry = Ours(std::move(name), "etcd-snapshot", node, time);
+  entry.cluster_id = std::move(cluster);
+  entry.node_name = std::move(node);
+  return entry;
+}
+
+TEST(Retention, InABucketOnlyWhatThisNodeOfThisClusterPutThereCounts) {
+  const std::vector<CatalogEntry> all = {
+      InBucket("etcd-snapshot-n1-1", "c1", "n1", 1),
+      InBucket("etcd-snapshot-n1-2", "c2", "n1", 2),  // another cluster, a node of the same name
+      InBucket("etcd-snapshot-n2-3", "c1", "n2", 3),  // another node
+      Ours("etcd-snapshot-n1-4", "etcd-snapshot", "n1", 4),  // copied there without attributes
+      Ours("etcd-snapshot-old-4", "etcd-snapshot", "old", 4),
+      Foreign("etcd-snapshot-n1-5", 5),  // by an older RKE2
+      Foreign("etcd-snapshot-n10-5", 5),
+      InBucket("etcd-snapshot-n1-6", "c1", "n1", 6)};
+  RetentionRule rule = kKeepTwo;
+  rule.cluster_id = "c1";
+  EXPECT_EQ(SelectForRemoval(all, rule), (Names{"etcd-snapshot-n1-1", "etcd-snapshot-n1-4"}));
+  rule.cluster_id = "";  // not known: what says whose it is is left alone
+  EXPECT_TRUE(SelectForRemoval(all, rule).empty());
+  rule.keep = 1;
+  EXPECT_EQ(SelectForRemoval(all, rule), Names{"etcd-snapshot-n1-4"});
+}
+
+TEST(Retention, InABucketTheBaseIsTheManifestsOrTheNames) {
+  CatalogEntry without_manifest = InBucket("etcd-snapshot-n1-1", "c1", "n1", 1);
+  without_manifest.manifest.reset();
+  CatalogEntry other_base = InBucket("on-demand-n1-2", "c1", "n1", 2);
+  other_base.manifest->base = "on-demand";
+  RetentionRule rule = kKeepTwo;
+  rule.cluster_id = "c1";
+  EXPECT_TRUE(BelongsTo(without_manifest, rule));
+  EXPECT_FALSE(BelongsTo(other_base, rule));
+}
+
 TEST(Retention, IsIdempotentAndNeverTakesTheNewest) {
   for (int keep = 1; keep < 6; ++keep) {
     std::vector<CatalogEntry> all;

@@ -38,6 +38,8 @@ Status RunCommand(const CommandContext& context) {
       return RunSnapshotCommand(context);
     case kSnapshotStatus:
       return RunStatusCommand(context);
+    case kS3Check:
+      return RunS3CheckCommand(context);
     case kRestore:
       return RunRestoreCommand(context);
     case kVersion:
@@ -92,7 +94,8 @@ int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps.
   HideArguments(argc, argv,
-                {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "restore"});
+                {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "s3-check",
+                 "restore"});
   const SignalStop signals;
   Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
   if (status.ok()) status = FlushOutput();

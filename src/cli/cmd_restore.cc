@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
 #include "cli/table.h"
+#include "ops/fetch_snapshot.h"
 #include "ops/restore.h"
 #include "os/host.h"
 #include "os/system_clock.h"
@@ -17,13 +19,55 @@
 namespace holdfast {
 namespace {
 
-StatusOr<std::string> OnePositional(const CommandContext& context, std::string_view what) {
-  if (context.positionals.size() != 1) {
-    return InvalidArgumentError("expected one argument, {}; found {}", what,
-                                context.positionals.size());
+// The snapshot that a command works on, as a file. One from S3 lies in a directory of its own for as long as this lives.
+class GivenSnapshot {
+ public:
+  explicit GivenSnapshot(const CommandContext& context) : context_(context) {}
+  ~GivenSnapshot() {
+    // best effort: the next look finds it
+    if (!scratch_.empty()) (void)RemoveTree(PosixFileSystem(), scratch_);
   }
-  return AbsolutePath(context.positionals[0], context.host.working_directory);
-}
+  GivenSnapshot(const GivenSnapshot&) = delete;
+  GivenSnapshot& operator=(const GivenSnapshot&) = delete;
+
+  // `scratch_parent`: where there is room for it.
+  StatusOr<std::string> Get(const std::string& scratch_parent) {
+    if (context_.positionals.size() != 1) {
+      return InvalidArgumentError("expected one argument, the snapshot; found {}",
+                                  context_.positionals.size());
+    }
+    const std::string& given = context_.positionals[0];
+    ASSIGN_OR_RETURN(const S3Settings s3, ReadS3Settings(context_.settings, context_.distribution,
+                                                         context_.host.working_directory));
+    FileSystem& fs = PosixFileSystem();
+    if (!s3.on.value_or(false) && !given.starts_with("s3://")) {
+      const std::string path =
+          given.starts_with(kFileScheme) ? given.substr(kFileScheme.size()) : given;
+      return AbsolutePath(path, context_.host.working_directory);
+    }
+    scratch_ = JoinPath(scratch_parent, fmt::format(".holdfast-{}", ::getpid()));
+    ProgressBar bar(SystemClock(), "Downloading", context_.terminal);
+    ASSIGN_OR_RETURN(
+        const FetchedSnapshot fetched,
+        FetchSnapshot(
+            {.given = given,
+             .working_directory = context_.host.working_directory,
+             .place = {.fs = fs, .directory = scratch_, .make_if_missing = true, .node = ""},
+             .with_metadata = false,
+             .s3_on = s3.on.value_or(false),
+             .s3 = s3.options,
+             .open_s3 = MakeS3Opener(fs, SystemClock(), SystemRandom()),
+             .on_progress = [&](std::string_view, std::uint64_t done,
+                                std::uint64_t total) { bar.Update(done, total); },
+             .stop = context_.stop}));
+    return fetched.path;
+  }
+
+ private:
+  static constexpr std::string_view kFileScheme = "file://";
+  const CommandContext& context_;
+  std::string scratch_;
+};
 
 std::string StatusJson(const VerifiedSnapshot& v) {
   // The first four keys are etcdctl's.
@@ -49,11 +93,12 @@ std::string StatusJson(const VerifiedSnapshot& v) {
 }  // namespace
 
 Status RunStatusCommand(const CommandContext& context) {
-  ASSIGN_OR_RETURN(const std::string path, OnePositional(context, "the snapshot file"));
   const std::string output = context.settings.Text("output");
-  if (output != "table" && output != "json" && output != "yaml")
-    return InvalidArgumentError("invalid output format: {}", output);
+  RETURN_IF_ERROR(CheckOutputFormat(output));
   auto& fs = PosixFileSystem();
+  const std::string scratch = Environment("TMPDIR").value_or("/tmp");
+  GivenSnapshot given(context);
+  ASSIGN_OR_RETURN(const std::string path, given.Get(scratch));
   ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path), "snapshot");
   if (info.kind != FileKind::kFile)
     return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
@@ -62,7 +107,7 @@ Status RunStatusCommand(const CommandContext& context) {
       const VerifiedSnapshot v,
       VerifySnapshot(
           fs, path,
-          {.scratch_directory = Environment("TMPDIR").value_or("/tmp"),
+          {.scratch_directory = scratch,
            .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); },
            .stop = context.stop}));
   if (output == "json") {
@@ -89,7 +134,6 @@ Status RunStatusCommand(const CommandContext& context) {
 Status RunRestoreCommand(const CommandContext& context) {
   const Settings& s = context.settings;
   RestoreRequest request;
-  ASSIGN_OR_RETURN(request.snapshot, OnePositional(context, "the snapshot file"));
   if (s.Text("data-dir").empty())
     return InvalidArgumentError("--data-dir is required: the etcd data directory to make");
   request.data_dir = AbsolutePath(s.Text("data-dir"), context.host.working_directory);
@@ -105,12 +149,14 @@ Status RunRestoreCommand(const CommandContext& context) {
   ASSIGN_OR_RETURN(const std::int64_t bump, s.Integer("bump-revision"));
   if (bump < 0) return s.Invalid("bump-revision", fmt::format("{} is negative", bump));
   request.bump_revision = static_cast<std::uint64_t>(bump);
+  GivenSnapshot given(context);
+  ASSIGN_OR_RETURN(request.snapshot, given.Get(DirName(request.data_dir)));
   ProgressBar bar(SystemClock(), "Restoring", context.terminal);
   request.on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); };
   request.stop = context.stop;
   ASSIGN_OR_RETURN(const mvcc::Inspection found, RestoreToDataDir(PosixFileSystem(), request));
-  LogInfo("Restored {} to {}: revision {}{}", request.snapshot, request.data_dir, found.revision,
-          bump > 0 ? fmt::format(" + {}", bump) : "");
+  LogInfo("Restored {} to {}: revision {}{}", context.positionals[0], request.data_dir,
+          found.revision, bump > 0 ? fmt::format(" + {}", bump) : "");
   if (!found.bootstrap.empty()) {
     LogInfo(
         "The snapshot holds bootstrap data of a server (token hash {}); that server is restored "

@@ -16,20 +16,28 @@ Status ExpectNoPositionals(const CommandContext& context) {
                               context.positionals[0]);
 }
 
+Status CheckOutputFormat(const std::string& output) {
+  if (output == "table" || output == "json" || output == "yaml") return OkStatus();
+  return InvalidArgumentError("invalid output format: {}", output);
+}
+
 Status RunServerCommand(const CommandContext& context) {
   RETURN_IF_ERROR(ExpectNoPositionals(context));
   ASSIGN_OR_RETURN(const ServerOptions options,
                    MakeServerOptions(context.settings, context.distribution, context.host));
   ProgressBar bar(SystemClock(), "Restoring", context.terminal);
-  return RunServer(options, {.fs = PosixFileSystem(),
-                             .clock = SystemClock(),
-                             .random = SystemRandom(),
-                             .distribution = context.distribution,
-                             .working_directory = context.host.working_directory,
-                             .stop = context.stop,
-                             .on_progress = [&](std::uint64_t done, std::uint64_t total) {
-                               bar.Update(done, total);
-                             }});
+  return RunServer(
+      options, {.fs = PosixFileSystem(),
+                .clock = SystemClock(),
+                .random = SystemRandom(),
+                .distribution = context.distribution,
+                .working_directory = context.host.working_directory,
+                .stop = context.stop,
+                .open_s3 = MakeS3Opener(PosixFileSystem(), SystemClock(), SystemRandom()),
+                .on_progress = [&](std::string_view step, std::uint64_t done, std::uint64_t total) {
+                  bar.Begin(step);
+                  bar.Update(done, total);
+                }});
 }
 
 Status RunVersionCommand(const CommandContext& context) {

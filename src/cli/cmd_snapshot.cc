@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
 #include "cli/table.h"
+#include "keys/pki.h"
 #include "ops/snapshots.h"
 #include "os/system_clock.h"
 #include "supervisor_client/supervisor_client.h"
@@ -17,7 +18,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kTokenBytesMax = 64 * kKiB;
+constexpr std::uint64_t kTokenBytesMax = 64 * kKiB, kCaBytesMax = 1 * kMiB;
 
 class SnapshotCommand {
  public:
@@ -30,7 +31,10 @@ class SnapshotCommand {
   Status Run() {
     RETURN_IF_ERROR(CheckWords());
     RETURN_IF_ERROR(CheckServerUrl(Url()));
-    auto answer = AskServer();
+    ASSIGN_OR_RETURN(
+        s3_, ReadS3Settings(settings_, context_.distribution, context_.host.working_directory));
+    ASSIGN_OR_RETURN(SnapshotRequest request, Request());
+    auto answer = AskServer(request);
     if (NobodyThere(answer.status())) {
       if (settings_.command() == kSnapshotSave) {
         return WithHint(answer.status(),
@@ -39,8 +43,15 @@ class SnapshotCommand {
       }
       return RunLocally();
     }
+    if (settings_.command() == kSnapshotList) {
+      if (answer.ok()) return PrintList(*answer);
+      // Perhaps it is only S3: what the directory has is shown all the same.
+      request.s3.reset();
+      request.no_s3 = true;
+      if (const auto directory = AskServer(request); directory.ok())
+        RETURN_IF_ERROR(PrintList(*directory));
+    }
     RETURN_IF_ERROR(answer.status());
-    if (settings_.command() == kSnapshotList) return PrintList(*answer);
     ASSIGN_OR_RETURN(const SnapshotResult result, SnapshotResult::Decode(*answer));
     Report(result);
     return OkStatus();
@@ -58,8 +69,7 @@ class SnapshotCommand {
       return settings_.Invalid("name", "snapshot name must not be empty");
     const std::string output =
         settings_.command() == kSnapshotList ? settings_.Text("output") : "table";
-    if (output != "table" && output != "json" && output != "yaml")
-      return InvalidArgumentError("invalid output format: {}", output);
+    RETURN_IF_ERROR(CheckOutputFormat(output));
     return OkStatus();
   }
 
@@ -91,7 +101,7 @@ class SnapshotCommand {
     return Secret(std::string(Trim(*text)));
   }
 
-  StatusOr<std::string> AskServer() {
+  StatusOr<std::string> AskServer(const SnapshotRequest& request) {
     const auto http = MakeHttpClient();
     // Whether somebody is there is asked first: without a server there may be no token either.
     ASSIGN_OR_RETURN(const HttpResponse ping, http->Do({.url = Url() + "/ping",
@@ -101,9 +111,11 @@ class SnapshotCommand {
     if (ping.code != 200) return DecodeError(ping.code, ping.body);
     ASSIGN_OR_RETURN(const Secret token, Token());
     ASSIGN_OR_RETURN(SupervisorClient client, SupervisorClient::Connect(*http, Url(), token));
-    ASSIGN_OR_RETURN(const SnapshotRequest request, Request());
     ProgressBar bar(SystemClock(), "Saving", context_.terminal);
-    return client.Snapshot(request, [&](const Progress& p) { bar.Update(p.done, p.total); });
+    return client.Snapshot(request, [&](const Progress& p) {
+      if (p.step == "upload") bar.Begin("Uploading");
+      bar.Update(p.done, p.total);
+    });
   }
 
   StatusOr<SnapshotRequest> Request() {
@@ -135,6 +147,9 @@ class SnapshotCommand {
     if (settings_.command() == kSnapshotPrune && settings_.IsSet("snapshot-retention")) {
       ASSIGN_OR_RETURN(request.retention, settings_.Integer("snapshot-retention"));
     }
+    request.no_s3 = s3_.on == false;
+    if (s3_.on == true) request.s3 = s3_.options;
+    if (s3_.retention_was_set) request.s3_retention = s3_.retention;
     return request;
   }
 
@@ -144,15 +159,26 @@ class SnapshotCommand {
     SnapshotPlace place{.fs = fs_,
                         .directory = layout_.snapshots(),
                         .make_if_missing = true,
-                        .node = NodeNameFrom(settings_, context_.host)};
+                        .node = NodeNameFrom(settings_, context_.host),
+                        .cluster_id = ClusterId()};
     if (settings_.IsSet("dir")) {
       place.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
       place.make_if_missing = false;
     }
-    LogInfo("No server answers at {}; working on {} directly", Url(), place.directory);
+    const bool with_s3 = s3_.on.value_or(false);
+    LogInfo("No server answers at {}; working on {}{} directly", Url(), place.directory,
+            with_s3 ? fmt::format(" and bucket {}", s3_.options.bucket) : "");
+    StatusOr<S3Folder> s3 = NotFoundError("S3 is off");
+    if (with_s3) {
+      s3 = OpenS3(MakeS3Opener(fs_, SystemClock(), SystemRandom()), s3_.options);
+      if (s3.ok()) place.s3 = &*s3;
+      if (!s3.ok() && settings_.command() != kSnapshotList) return s3.status();
+    }
     if (settings_.command() == kSnapshotList) {
-      ASSIGN_OR_RETURN(const auto records, ListSnapshots(place));
-      return PrintList(EncodeSnapshotList(records, context_.distribution.label_domain));
+      ASSIGN_OR_RETURN(const SnapshotList list, ListSnapshots(place));
+      RETURN_IF_ERROR(
+          PrintList(EncodeSnapshotList(list.records, context_.distribution.label_domain)));
+      return with_s3 && !s3.ok() ? s3.status() : list.s3_status;
     }
     // No server may start and take snapshots meanwhile. Without a data directory there is none to start.
     std::unique_ptr<File> lock;
@@ -162,14 +188,36 @@ class SnapshotCommand {
       RETURN_IF_ERROR(lock->TryLock(), "a server runs on {} but does not answer",
                       layout_.data_dir());
     }
-    if (settings_.command() == kSnapshotPrune) {
-      const std::int64_t keep = settings_.IsSet("snapshot-retention")
-                                    ? settings_.Integer("snapshot-retention").value_or(0)
-                                    : 5;
-      const PruneReport report = PruneSnapshots(place, settings_.Text("name"), keep);
-      Report({.created = {}, .deleted = report.deleted});
-      return report.status;
+    return settings_.command() == kSnapshotPrune ? PruneLocally(place) : DeleteLocally(place);
+  }
+
+  // Which cluster's server has been here; empty: none.
+  std::string ClusterId() {
+    const auto ca = ReadFile(fs_, JoinPath(layout_.tls(), "server-ca.crt"), kCaBytesMax);
+    return ca.ok() ? CaHash(*ca).value_or("") : "";
+  }
+
+  Status PruneLocally(const SnapshotPlace& place) {
+    const std::string base = settings_.Text("name");
+    const std::int64_t keep = settings_.IsSet("snapshot-retention")
+                                  ? settings_.Integer("snapshot-retention").value_or(0)
+                                  : 5;
+    const PruneReport report = PruneDirectory(place, base, keep);
+    SnapshotResult result{
+        .created = {}, .deleted = report.deleted, .considered = report.considered};
+    Status status = report.status;
+    if (place.s3 != nullptr) {
+      const PruneReport in_s3 = PruneS3(place, base, s3_.retention);
+      result.deleted.insert(result.deleted.end(), in_s3.deleted.begin(), in_s3.deleted.end());
+      result.considered.insert(result.considered.end(), in_s3.considered.begin(),
+                               in_s3.considered.end());
+      if (status.ok()) status = in_s3.status;
     }
+    Report(result);
+    return status;
+  }
+
+  Status DeleteLocally(const SnapshotPlace& place) {
     const DeleteReport report = DeleteSnapshots(place, context_.positionals);
     if (report.status.ok() || !report.deleted.empty())
       Report({.created = {}, .deleted = report.deleted});
@@ -181,6 +229,12 @@ class SnapshotCommand {
   void Report(const SnapshotResult& result) const {
     for (const std::string& name : result.created) LogInfo("Snapshot {} saved.", name);
     for (const std::string& name : result.deleted) LogInfo("Snapshot {} deleted.", name);
+    if (settings_.command() == kSnapshotPrune && result.deleted.empty()) {
+      for (const SnapshotResult::Considered& c : result.considered) {
+        LogInfo("Nothing to prune in {}: {} snapshots of base {}, limit {}", c.place, c.count,
+                settings_.Text("name"), c.limit < 1 ? "none" : fmt::format("{}", c.limit));
+      }
+    }
     if (settings_.command() != kSnapshotDelete) return;
     for (const std::string& name : context_.positionals) {
       const bool deleted =
@@ -205,6 +259,9 @@ class SnapshotCommand {
                         FormatRfc3339(r.created_at, context_.host.zone)});
       }
       std::fputs(FormatTable(rows).c_str(), stdout);
+      for (const SnapshotRecord& r : records) {
+        if (!r.error.empty()) LogWarn("Snapshot {}: {}", r.location, r.error);
+      }
     }
     return OkStatus();
   }
@@ -213,6 +270,7 @@ class SnapshotCommand {
   const Settings& settings_;
   FileSystem& fs_;
   DataLayout layout_;
+  S3Settings s3_;
   bool connected_ = false;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/distribution.h"
 #include "config/server_options.h"
+#include "ops/s3.h"
 
 namespace holdfast {
 
@@ -24,10 +25,19 @@ Status RunServerCommand(const CommandContext& context);
 // save, ls, prune, delete: through the running server, or (all but save) on the local directory while it is down.
 Status RunSnapshotCommand(const CommandContext& context);
 Status RunStatusCommand(const CommandContext& context);
+Status RunS3CheckCommand(const CommandContext& context);
 Status RunRestoreCommand(const CommandContext& context);
 Status RunVersionCommand(const CommandContext& context);
 
 // kInvalidArgument unless there are none.
 Status ExpectNoPositionals(const CommandContext& context);
+
+// kInvalidArgument unless it is table, json or yaml.
+Status CheckOutputFormat(const std::string& output);
+
+// What s3-check prints, and how it ends: not OK if a step failed.
+std::string S3CheckTable(const std::vector<S3CheckStep>& steps);
+std::string S3CheckJson(const std::vector<S3CheckStep>& steps);
+Status S3CheckResult(const std::vector<S3CheckStep>& steps);
 
 }  // namespace holdfast

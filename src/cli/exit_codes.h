@@ -12,7 +12,7 @@ enum ExitCode {
   kExitDamaged = 3,  // a snapshot or database is damaged
   kExitWrongToken =
       4,  // the token or its certificate authority is not the right one, or permission is missing
-  kExitUnreachable = 5,  // the server or etcd cannot be reached, or did not answer in time
+  kExitUnreachable = 5,  // the server, etcd or S3 cannot be reached, or did not answer in time
   kExitBusy = 6,         // somebody else is doing it now
 };
 

@@ -34,6 +34,10 @@ const std::vector<CommandHelp>& Commands() {
         "server --etcd-snapshot-schedule-cron='0 */4 * * *' --etcd-snapshot-retention=12 "
         "--etcd-snapshot-compress",
         "server --cluster-reset",
+        "server --etcd-s3 --etcd-s3-bucket=backups --etcd-s3-folder=prod --etcd-s3-retention=30",
+        "server --cluster-reset "
+        "--cluster-reset-restore-path=s3://backups/prod/on-demand-n1-1753178523 "
+        "--token-file=./old-token",
         "server --cluster-reset "
         "--cluster-reset-restore-path=/var/lib/holdfast/server/db/snapshots/"
         "on-demand-n1-1753178523",
@@ -44,39 +48,56 @@ const std::vector<CommandHelp>& Commands() {
        "etcd-snapshot save [flags]",
        "Take a snapshot now",
        "Asks the running server to take a snapshot, shows its progress, and ends when the snapshot "
-       "is durable and verified.",
+       "is durable and verified, with S3 in both places. Without S3 flags the server's own S3 "
+       "settings hold; --s3=false "
+       "keeps it local.",
        {"etcd-snapshot save",
+        "etcd-snapshot save --s3 --s3-bucket backups --s3-folder prod --s3-region eu-central-1",
         "etcd-snapshot save --name pre-upgrade --etcd-snapshot-compression=zstd"}},
       {"etcd-snapshot ls",
        kSnapshotList,
        "etcd-snapshot ls [flags]",
        "List snapshots (also: list, l)",
-       "Lists the snapshots the server has; while it is down, those in the local directory.",
-       {"etcd-snapshot ls", "etcd-snapshot ls -o json"}},
+       "Lists the snapshots the server has, a copy in S3 as a row of its own. While no server "
+       "answers on this host, what is "
+       "in the local directory and, with --s3, in the bucket: so a new host finds its snapshot.",
+       {"etcd-snapshot ls", "etcd-snapshot ls -o json",
+        "etcd-snapshot ls --s3 --s3-endpoint s3.example.org --s3-bucket backups --s3-folder prod"}},
       {"etcd-snapshot prune",
        kSnapshotPrune,
        "etcd-snapshot prune [flags]",
        "Delete all but the newest snapshots of a name",
        "Deletes the oldest snapshots of one base name until as many are left as "
        "--snapshot-retention says. The default name is that of "
-       "on-demand snapshots; scheduled ones are pruned with --name etcd-snapshot.",
+       "on-demand snapshots; scheduled ones are pruned with --name etcd-snapshot. With S3 the same "
+       "happens in the bucket, "
+       "where only what this node of this cluster has put there counts; --s3-retention is its "
+       "limit.",
        {"etcd-snapshot prune --snapshot-retention 3",
         "etcd-snapshot prune --name etcd-snapshot --snapshot-retention 10"}},
       {"etcd-snapshot delete",
        kSnapshotDelete,
        "etcd-snapshot delete NAME... [flags]",
        "Delete snapshots by name",
-       "Deletes snapshots by their names as ls shows them.",
+       "Deletes snapshots by their names as ls shows them, with S3 also the copies in the bucket.",
        {"etcd-snapshot delete on-demand-n1-1753178523.zip"}},
       {"etcd-snapshot status",
        kSnapshotStatus,
-       "etcd-snapshot status FILE [flags]",
+       "etcd-snapshot status SNAPSHOT [flags]",
        "Verify a snapshot file and tell what is in it",
        "Recomputes the digest, walks the whole structure, and prints hash, revision, keys and "
        "size. Needs no server. Fails on a "
-       "single flipped bit.",
+       "single flipped bit. s3://BUCKET/KEY is downloaded for it, to $TMPDIR.",
        {"etcd-snapshot status ./on-demand-n1-1753178523",
         "etcd-snapshot status backup.db.zst -o json"}},
+      {"etcd-snapshot s3-check",
+       kS3Check,
+       "etcd-snapshot s3-check [flags]",
+       "Try everything that the S3 settings will need",
+       "Finds the bucket, then writes, lists, reads and deletes a small object in the folder, from "
+       "this host and with these "
+       "settings, and tells what works and which permission is missing. Needs no server.",
+       {"etcd-snapshot s3-check", "etcd-snapshot s3-check --s3-bucket backups --s3-folder prod"}},
       {"restore",
        kRestore,
        "restore SNAPSHOT --data-dir DIR [flags]",
@@ -90,6 +111,8 @@ const std::vector<CommandHelp>& Commands() {
         "restore backup.db --data-dir /var/lib/etcd --name n1 --initial-cluster "
         "n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380 "
         "--initial-advertise-peer-urls https://10.0.0.1:2380",
+        "restore s3://backups/prod/on-demand-n1-1753178523 --data-dir /var/lib/etcd "
+        "--s3-endpoint s3.example.org",
         "restore backup.db --data-dir /var/lib/etcd --bump-revision 1000000000 --mark-compacted"}},
       {"version", kVersion, "version", "Show the versions of this program and of etcd", "", {}},
   };
@@ -107,7 +130,7 @@ const std::vector<ExitHelp>& ExitHelps() {
       {kExitUsage, "wrong words: a flag, the configuration, a name"},
       {kExitDamaged, "a snapshot or database is damaged"},
       {kExitWrongToken, "the token is not the right one, or a permission is missing"},
-      {kExitUnreachable, "the server or etcd cannot be reached or did not answer in time"},
+      {kExitUnreachable, "the server, etcd or S3 cannot be reached or did not answer in time"},
       {kExitBusy, "somebody else is doing it now: try again later"},
   };
   return codes;
@@ -129,8 +152,10 @@ std::string FlagNotes(const Flag& flag, const Distribution& distribution) {
   if (!flag.default_text.empty() && flag.default_text != "false" && flag.default_text != "0")
     out += fmt::format(" (default: {})", flag.default_text);
   if (flag.type == FlagType::kList) out += " (may be repeated)";
-  if (const std::string env = flag.EnvironmentName(distribution.env_prefix); !env.empty())
-    out += fmt::format(" [${}]", env);
+  for (const std::string& env :
+       {flag.EnvironmentName(distribution.env_prefix), std::string(flag.foreign_env)}) {
+    if (!env.empty()) out += fmt::format(" [${}]", env);
+  }
   return out;
 }
 

@@ -21,6 +21,7 @@ const std::map<std::string, Command>& Commands() {
                                                           {"etcd-snapshot prune", kSnapshotPrune},
                                                           {"etcd-snapshot delete", kSnapshotDelete},
                                                           {"etcd-snapshot status", kSnapshotStatus},
+                                                          {"etcd-snapshot s3-check", kS3Check},
                                                           {"restore", kRestore},
                                                           {"version", kVersion}};
   return commands;

@@ -47,15 +47,22 @@ ProgressBar::~ProgressBar() {
   if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
+void ProgressBar::Begin(std::string_view what) {
+  if (what_ == what) return;
+  what_ = what;
+  start_ = clock_.Steady();
+}
+
 void ProgressBar::Update(std::uint64_t done, std::uint64_t total) {
   const absl::Duration now = clock_.Steady();
   if (now - last_ < (terminal_ ? kRedraw : kPlainLine)) return;
   last_ = now;
   if (terminal_) {
-    std::fputs(
-        fmt::format("\r\033[K{}", FormatProgress(done, total, now - start_, TerminalColumns()))
-            .c_str(),
-        stderr);
+    std::fputs(fmt::format("\r\033[K{} {}", what_,
+                           FormatProgress(done, total, now - start_,
+                                          TerminalColumns() - static_cast<int>(what_.size()) - 1))
+                   .c_str(),
+               stderr);
     drawn_ = true;
   } else {
     LogInfo("{}: {}", what_, FormatProgress(done, total, now - start_, 200));

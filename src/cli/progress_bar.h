@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -15,7 +16,7 @@ std::string FormatProgress(std::uint64_t done, std::uint64_t total, absl::Durati
 
 class ProgressBar {
  public:
-  // `what` stands in front of the plain lines.
+  // `what` stands in front.
   ProgressBar(Clock& clock, std::string what, bool terminal);
   // Wipes the bar.
   ~ProgressBar();
@@ -23,10 +24,12 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   void Update(std::uint64_t done, std::uint64_t total);
+  // Another step of the work begins, with a bar of its own; nothing if `what` is the present one.
+  void Begin(std::string_view what);
 
  private:
   Clock& clock_;
-  const std::string what_;
+  std::string what_;
   const bool terminal_;
   absl::Duration start_, last_;
   bool drawn_ = false;

@@ -12,7 +12,7 @@ struct CommandName {
   std::string_view word, sub;
   Command command;
 };
-constexpr std::array<CommandName, 12> kCommands = {{
+constexpr std::array<CommandName, 13> kCommands = {{
     {"server", "", kServer},
     {"etcd-snapshot", "save", kSnapshotSave},
     {"etcd-snapshot", "ls", kSnapshotList},
@@ -21,6 +21,7 @@ constexpr std::array<CommandName, 12> kCommands = {{
     {"etcd-snapshot", "prune", kSnapshotPrune},
     {"etcd-snapshot", "delete", kSnapshotDelete},
     {"etcd-snapshot", "status", kSnapshotStatus},
+    {"etcd-snapshot", "s3-check", kS3Check},
     {"restore", "", kRestore},
     {"version", "", kVersion},
     {"help", "", kVersion},
@@ -83,10 +84,11 @@ StatusOr<CommandLine> FindCommand(std::vector<std::string> words) {
       return line;
     }
   }
-  return WithHint(InvalidArgumentError("unknown command \"{}\"", Join(words, " ")),
-                  IsGroup(words[0])
-                      ? "Commands of etcd-snapshot are save, ls, prune, delete and status."
-                      : "Commands are server, etcd-snapshot, restore, version and help.");
+  return WithHint(
+      InvalidArgumentError("unknown command \"{}\"", Join(words, " ")),
+      IsGroup(words[0])
+          ? "Commands of etcd-snapshot are save, ls, prune, delete, status and s3-check."
+          : "Commands are server, etcd-snapshot, restore, version and help.");
 }
 
 Status UnknownFlag(const CommandLine& line, const std::string& written, const std::string& name) {

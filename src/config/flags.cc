@@ -5,22 +5,28 @@
 #include <vector>
 
 #include "base/text.h"
+#include "store/s3/s3_options.h"
 
 namespace holdfast {
 namespace {
 
 using enum FlagType;
 
-constexpr std::string_view kNoS3 = "S3 is not in this version";
+constexpr std::string_view kNoSecret =
+    "secrets of Kubernetes cannot be read here; give the S3 settings themselves, as flags or in "
+    "the configuration file";
 constexpr std::string_view kNoDatastore =
     "other datastores than the embedded etcd are not in this version";
 constexpr std::uint32_t kWithServer = kServer | kSnapshotCommands;
+// Who writes to S3, and who only reads there.
+constexpr std::uint32_t kS3Writers = kWithServer | kS3Check,
+                        kS3Users = kS3Writers | kRestore | kSnapshotStatus;
 
 constexpr auto kFlags = std::to_array<Flag>({
     // --- all commands that have a configuration ---
-    {kWithServer, "config", "", 'c', kText, "FILE", "",
+    {kWithServer | kS3Check, "config", "", 'c', kText, "FILE", "",
      "Load configuration from FILE and FILE.d/*.yaml", "CONFIG_FILE"},
-    {kWithServer | kRestore | kSnapshotStatus, "debug", "", 0, kBool, "", "false", "Log more"},
+    {kS3Users, "debug", "", 0, kBool, "", "false", "Log more"},
     {kWithServer, "data-dir", "", 'd', kText, "DIR", "", "Folder that holds all state"},
     {kWithServer, "node-name", "", 0, kText, "NAME", "",
      "Name of this node in snapshot names (default: the host name)"},
@@ -51,8 +57,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kServer, "cluster-reset", "", 0, kBool, "", "false",
      "Forget all peers and become the only member of the cluster, then exit"},
     {kServer, "cluster-reset-restore-path", "", 0, kText, "SNAPSHOT", "",
-     "With --cluster-reset: replace the data by this snapshot (a path, or a name in the snapshot "
-     "directory)"},
+     "With --cluster-reset: replace the data by this snapshot: a path, a name in the snapshot "
+     "directory or (with --etcd-s3) the bucket's folder, file:///PATH, or s3://BUCKET/KEY"},
     {kServer | kRestore, "bump-revision", "", 0, kInteger, "N", "0",
      "Raise the revision of the restored data by N, above any that clients have seen; needs "
      "--mark-compacted"},
@@ -108,8 +114,8 @@ constexpr auto kFlags = std::to_array<Flag>({
      "Compress the snapshot (default: the server's setting)", "ETCD_SNAPSHOT_COMPRESS"},
     {kSnapshotCommands, "snapshot-retention", "etcd-snapshot-retention", 0, kInteger, "N", "",
      "Snapshots that are kept (default: the server's setting)", "ETCD_SNAPSHOT_RETENTION"},
-    {kSnapshotList | kSnapshotStatus, "output", "", 'o', kText, "table|json|yaml", "table",
-     "Output format", "-"},
+    {kSnapshotList | kSnapshotStatus | kS3Check, "output", "", 'o', kText, "table|json|yaml",
+     "table", "Output format", "-"},
 
     // --- restore ---
     {kRestore, "data-dir", "", 0, kText, "DIR", "",
@@ -128,8 +134,52 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kRestore, "clear-alarms", "", 0, kBool, "", "false",
      "Drop alarms that were raised when the snapshot was taken", "-"},
 
+    // --- S3 ---
+    {kS3Users, "etcd-s3", "s3", 0, kBool, "", "false",
+     "Keep copies of the snapshots in an S3 bucket, list and prune them there, restore from there"},
+    {kS3Users, "etcd-s3-endpoint", "s3-endpoint", 0, kText, "HOST[:PORT]", kS3EndpointDefault,
+     "The S3 service"},
+    {kS3Users, "etcd-s3-endpoint-ca", "s3-endpoint-ca", 0, kList, "FILE", "",
+     "CA certificates of the endpoint: PEM files, or base64 of PEM (default: the system's)"},
+    {kS3Users, "etcd-s3-skip-ssl-verify", "s3-skip-ssl-verify", 0, kBool, "", "false",
+     "Take any certificate of the endpoint: whoever is in between can read and replace snapshots"},
+    {kS3Users, "etcd-s3-access-key", "s3-access-key", 0, kText, "KEY", "",
+     "Access key (default: the credentials that the AWS tools would find)", "", "AWS_ACCESS_KEY_ID",
+     true},
+    {kS3Users, "etcd-s3-secret-key", "s3-secret-key", 0, kText, "KEY", "", "Its secret", "",
+     "AWS_SECRET_ACCESS_KEY", true},
+    {kS3Users, "etcd-s3-session-token", "s3-session-token", 0, kText, "TOKEN", "",
+     "Token of a temporary access key", "", "AWS_SESSION_TOKEN", true},
+    {kS3Users, "etcd-s3-bucket", "s3-bucket", 0, kText, "BUCKET", "", "The bucket; it must exist"},
+    {kS3Users, "etcd-s3-bucket-lookup-type", "s3-bucket-lookup-type", 0, kText, "auto|dns|path",
+     "auto", "Whether the bucket stands in the host name or in the path"},
+    {kS3Users, "etcd-s3-region", "s3-region", 0, kText, "REGION", kS3RegionDefault,
+     "Region of the bucket"},
+    {kS3Users, "etcd-s3-folder", "s3-folder", 0, kText, "FOLDER", "",
+     "Folder of the bucket (default: none)"},
+    {kS3Users, "etcd-s3-proxy", "s3-proxy", 0, kText, "URL|none", "",
+     "Proxy on the way to the endpoint (default: the environment's)", "", "", true},
+    {kS3Users, "etcd-s3-insecure", "s3-insecure", 0, kBool, "", "false",
+     "Speak plain HTTP with the endpoint"},
+    {kS3Users, "etcd-s3-timeout", "s3-timeout", 0, kDuration, "DURATION", "5m0s",
+     "Give up when nothing moved for so long"},
+    {kS3Users, "etcd-s3-bandwidth-limit", "s3-bandwidth-limit", 0, kText, "BYTES", "",
+     "Bytes a second at most, as 500k, 20M or 1G (default: no limit)"},
+    {kS3Writers, "etcd-s3-retention", "s3-retention", 0, kInteger, "N", "5",
+     "Snapshots of this node that are kept in S3; below 1 all are (default if only the retention "
+     "of the directory is set: the same)"},
+    {kS3Writers, "etcd-s3-sse", "s3-sse", 0, kText, "AES256|aws:kms", "",
+     "Encryption that the service is asked for (default: the bucket's)"},
+    {kS3Writers, "etcd-s3-sse-kms-key-id", "s3-sse-kms-key-id", 0, kText, "ID", "",
+     "With aws:kms: the key (default: the account's)"},
+    {kS3Writers, "etcd-s3-storage-class", "s3-storage-class", 0, kText, "CLASS", "",
+     "Storage class of the objects, as STANDARD_IA (default: the bucket's)"},
+    {kS3Users, "etcd-s3-config-secret", "s3-config-secret", 0, kText, "NAME", "", "", "", "", false,
+     true, kNoSecret},
+
     // --- accepted for RKE2's sake, without effect here ---
     {kServer, "supervisor-metrics", "", 0, kBool, "", "false", "", "", "", false, true},
+    {kRestore, "initial-memory-map-size", "", 0, kText, "", "", "", "-", "", false, true},
     {kServer, "cluster-init", "", 0, kBool, "", "false", "", "", "", false, true},
 
     // --- known, but not in this version ---
@@ -139,36 +189,6 @@ constexpr auto kFlags = std::to_array<Flag>({
      kNoDatastore},
     {kServer, "datastore-keyfile", "", 0, kText, "FILE", "", "", "", "", false, true, kNoDatastore},
     {kServer, "disable-etcd", "", 0, kBool, "", "false", "", "", "", false, true, kNoDatastore},
-    {kWithServer, "etcd-s3", "s3", 0, kBool, "", "false", "", "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-endpoint", "s3-endpoint", 0, kText, "HOST", "", "", "", "", false, true,
-     kNoS3},
-    {kWithServer, "etcd-s3-endpoint-ca", "s3-endpoint-ca", 0, kList, "FILE", "", "", "", "", false,
-     true, kNoS3},
-    {kWithServer, "etcd-s3-skip-ssl-verify", "s3-skip-ssl-verify", 0, kBool, "", "false", "", "",
-     "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-access-key", "s3-access-key", 0, kText, "KEY", "", "", "", "", true,
-     true, kNoS3},
-    {kWithServer, "etcd-s3-secret-key", "s3-secret-key", 0, kText, "KEY", "", "", "", "", true,
-     true, kNoS3},
-    {kWithServer, "etcd-s3-session-token", "s3-session-token", 0, kText, "TOKEN", "", "", "", "",
-     true, true, kNoS3},
-    {kWithServer, "etcd-s3-bucket", "s3-bucket", 0, kText, "BUCKET", "", "", "", "", false, true,
-     kNoS3},
-    {kWithServer, "etcd-s3-bucket-lookup-type", "s3-bucket-lookup-type", 0, kText, "TYPE", "", "",
-     "", "", false, true, kNoS3},
-    {kWithServer, "etcd-s3-region", "s3-region", 0, kText, "REGION", "", "", "", "", false, true,
-     kNoS3},
-    {kWithServer, "etcd-s3-folder", "s3-folder", 0, kText, "FOLDER", "", "", "", "", false, true,
-     kNoS3},
-    {kWithServer, "etcd-s3-retention", "s3-retention", 0, kInteger, "N", "", "", "", "", false,
-     true, kNoS3},
-    {kWithServer, "etcd-s3-proxy", "s3-proxy", 0, kText, "URL", "", "", "", "", true, true, kNoS3},
-    {kWithServer, "etcd-s3-config-secret", "s3-config-secret", 0, kText, "NAME", "", "", "", "",
-     false, true, kNoS3},
-    {kWithServer, "etcd-s3-insecure", "s3-insecure", 0, kBool, "", "false", "", "", "", false, true,
-     kNoS3},
-    {kWithServer, "etcd-s3-timeout", "s3-timeout", 0, kDuration, "DURATION", "", "", "", "", false,
-     true, kNoS3},
 });
 
 // Steps to turn one word into the other: insert, remove, replace or swap neighbours (Damerau-Levenshtein, restricted).

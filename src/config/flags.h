@@ -20,6 +20,7 @@ enum Command : std::uint32_t {
   kSnapshotStatus = 32,
   kRestore = 64,
   kVersion = 128,
+  kS3Check = 256,
 };
 // The etcd-snapshot subcommands that talk to a server.
 inline constexpr std::uint32_t kSnapshotCommands =
@@ -38,7 +39,7 @@ struct Flag {
   std::string_view help = "";
   // Environment variable behind the distribution's prefix; empty: the name in upper case with underscores; "-": none.
   std::string_view env = "";
-  std::string_view foreign_env = "";  // a variable with a name of its own, looked at last
+  std::string_view foreign_env = "";  // a variable with a name of its own, looked at last: AWS_...
   bool secret = false;                // never shown
   bool hidden = false;                // accepted, not in help
   // Not empty: the flag is known, but what it asks for is not in this version. Using it is an error with this text.

@@ -124,10 +124,25 @@ TEST_F(LoadTest, TheFlagWinsOverTheEnvironmentForTheConfigFile) {
 }
 
 TEST_F(LoadTest, KnownButMissingFeaturesAreRefusedNotIgnored) {
-  Write(main_, "etcd-s3: true\n");
-  EXPECT_EQ(Error({"server"}), "invalid etcd-s3 (" + main_ + ":1): S3 is not in this version");
-  Write(main_, "etcd-s3: false\n");
+  Write(main_, "disable-etcd: true\n");
+  EXPECT_EQ(Error({"server"}),
+            "invalid disable-etcd (" + main_ +
+                ":1): other datastores than the embedded etcd are not in this version");
+  Write(main_, "disable-etcd: false\n");
   EXPECT_TRUE(Load({"server"}).ok());
+  Write(main_, "etcd-s3-config-secret: x\n");
+  EXPECT_NE(Error({"server"}).find("secrets of Kubernetes cannot be read here"), std::string::npos);
+}
+
+TEST_F(LoadTest, AwsVariablesAreLookedAtLast) {
+  environment_["AWS_ACCESS_KEY_ID"] = "from-aws";
+  environment_["AWS_SECRET_ACCESS_KEY"] = "s";
+  EXPECT_EQ(Load({"server"})->Text("etcd-s3-access-key"), "from-aws");
+  EXPECT_EQ(Load({"etcd-snapshot", "save"})->Text("etcd-s3-secret-key"), "s");
+  environment_["HOLDFAST_ETCD_S3_ACCESS_KEY"] = "ours";
+  EXPECT_EQ(Load({"server"})->Text("etcd-s3-access-key"), "ours");
+  Write(main_, "etcd-s3-access-key: file\n");
+  EXPECT_EQ(Load({"server"})->Text("etcd-s3-access-key"), "file");
 }
 
 TEST_F(LoadTest, RestoreTakesNothingFromFilesOrTheServersEnvironment) {

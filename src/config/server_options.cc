@@ -187,6 +187,7 @@ StatusOr<ServerOptions> MakeServerOptions(const Settings& settings,
     return settings.Invalid("etcd-auto-compaction-retention", "it is negative");
   }
   RETURN_IF_ERROR(ReadSnapshots(settings, host, DataLayout(o.data_dir), o.snapshots));
+  ASSIGN_OR_RETURN(o.snapshots.s3, ReadS3Settings(settings, distribution, host.working_directory));
   return o;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/distribution.h"
 #include "base/redacted.h"
+#include "config/s3_settings.h"
 #include "config/settings.h"
 #include "schedule/cron.h"
 #include "stream/compression.h"
@@ -30,6 +31,7 @@ struct SnapshotOptions {
   absl::Duration reconcile_interval = absl::Minutes(10);
   std::int64_t retention = 5;
   Compression compression = Compression::kNone;
+  S3Settings s3;
 };
 
 struct ServerOptions {

@@ -10,7 +10,6 @@
 #include "keys/token.h"
 #include "os/atomic_file.h"
 #include "restore/build_data_dir.h"
-#include "restore/find_snapshot.h"
 #include "restore/swap_dir.h"
 
 namespace holdfast {
@@ -39,7 +38,7 @@ class Reset {
   }
 
  private:
-  bool restoring() const { return !request_.restore_path.empty(); }
+  bool restoring() const { return request_.snapshot.has_value(); }
 
   // Everything that needs no data.
   Status Prepare() {
@@ -77,9 +76,14 @@ class Reset {
   }
 
   Status BuildAndSwap() {
-    ASSIGN_OR_RETURN(const std::string path,
-                     FindSnapshot(fs_, request_.restore_path, request_.snapshot_directory,
-                                  request_.working_directory));
+    ASSIGN_OR_RETURN(const FetchedSnapshot fetched, FetchSnapshot(*request_.snapshot));
+    const Status status = BuildAndSwap(fetched.path);
+    // Things stay as they were: also, the next try does not meet two snapshots of one name.
+    if (!status.ok()) RemoveDownload(request_.snapshot->place, fetched);
+    return status;
+  }
+
+  Status BuildAndSwap(const std::string& path) {
     ASSIGN_OR_RETURN(const auto snapshot, fs_.OpenForRead(path));
     ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot));
     RETURN_IF_ERROR(CheckSpace(fs_, layout_.db(), SpaceFor(size)));
@@ -101,7 +105,7 @@ class Reset {
         .stop = request_.stop};
     if (request_.on_progress)
       build.on_progress = [&](std::uint64_t done) {
-        request_.on_progress(done, size.snapshot_bytes);
+        request_.on_progress("Restoring", done, size.snapshot_bytes);
       };
     ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs_, *snapshot, build));
     LogInfo("The snapshot is good: revision {}, {} entries, database of {}", found.revision,

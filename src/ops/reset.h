@@ -1,13 +1,14 @@
 // `server --cluster-reset`, with or without --cluster-reset-restore-path: this node becomes the only member of the cluster,
 // with the data it has, or with those of a snapshot.
 //
-// Everything is verified before anything live is touched: the snapshot's digest and structure, that the token opens the
-// bootstrap data in it, the space. Then the new directory is swapped in (restore/swap_dir.h), the certificates are made
-// those of the snapshot, etcd is started on loopback only and must come up healthy as the only member. If it does not, the
-// old data and certificates are put back. What a crash leaves is put in order by the next start.
+// A snapshot in S3 is brought here first. Everything is verified before anything live is touched: the snapshot's digest and
+// structure, that the token opens the bootstrap data in it, the space. Then the new directory is swapped in
+// (restore/swap_dir.h), the certificates are made those of the snapshot, etcd is started on loopback only and must come up
+// healthy as the only member. If it does not, the old data and certificates are put back. What a crash leaves is put in
+// order by the next start.
 #pragma once
 
-#include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "base/layout.h"
 #include "base/random.h"
 #include "etcd/running_server.h"
+#include "ops/fetch_snapshot.h"
 #include "ops/server_files.h"
 
 namespace holdfast {
@@ -25,13 +27,11 @@ struct ResetRequest {
   ServerFilesOptions files;  // tokens.password: empty if none is known
   etcd::RunOptions etcd;     // name and the switches of a reset are set here
 
-  std::string restore_path;       // empty: keep the data
-  std::string working_directory;  // of the caller
-  std::string snapshot_directory;
+  std::optional<FetchRequest> snapshot;  // none: keep the data
   std::uint64_t bump_revision = 0;
   bool mark_compacted = false;
 
-  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  ProgressFunction on_progress;
   std::stop_token stop;
 };
 

@@ -1,6 +1,8 @@
 #include "ops/snapshots.h"
 
+#include <algorithm>
 #include <mutex>
+#include <tuple>
 
 #include "artifact/naming.h"
 #include "base/log.h"
@@ -11,7 +13,71 @@
 namespace holdfast {
 namespace {
 
-Status CheckDirectory(const SnapshotPlace& place) {
+// What is asked about a directory that is not there yet: nothing is in it, if it is ours to make.
+Status CheckDirectoryForReading(const SnapshotPlace& place) {
+  return place.make_if_missing ? OkStatus() : PrepareDirectory(place);
+}
+
+// `node` is whose it is unless it says more.
+SnapshotRecord RecordOf(const CatalogEntry& entry, const std::string& node) {
+  SnapshotRecord record{.name = entry.name,
+                        .node_name = entry.node_name.empty() ? node : entry.node_name,
+                        .location = entry.location,
+                        .bytes = entry.bytes,
+                        .created_at = entry.created_at,
+                        .token_hash = entry.token_hash,
+                        .cluster_id = entry.cluster_id,
+                        .error = entry.error};
+  if (entry.manifest) {
+    record.metadata = entry.manifest->Fields();
+    if (record.token_hash.empty()) record.token_hash = entry.manifest->token_hash;
+    if (entry.manifest->ours() && entry.node_name.empty()) record.node_name = entry.manifest->node;
+    if (!entry.manifest->upload_owed.empty())
+      record.error = fmt::format("not in S3: {}", entry.manifest->upload_owed);
+  }
+  return record;
+}
+
+Status ListCopies(const S3Folder& s3, std::vector<SnapshotRecord>& out) {
+  ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(*s3.store));
+  S3Options shown = s3.options;
+  shown.access_key.clear();
+  shown.secret_key = shown.session_token = Secret();
+  shown.proxy.clear();
+  for (const CatalogEntry& entry : entries) {
+    out.push_back(RecordOf(entry, "s3"));
+    out.back().s3 = shown;
+  }
+  return OkStatus();
+}
+
+// One place, by the rule.
+PruneReport Prune(ObjectStore& store, const RetentionRule& rule, bool go_on_after_errors) {
+  PruneReport report;
+  if (report.status = CheckBaseName(rule.base); !report.status.ok()) return report;
+  const auto entries = ListCatalog(store);
+  report.status = entries.status();
+  if (!entries.ok()) return report;
+  const auto counted = std::count_if(entries->begin(), entries->end(),
+                                     [&](const CatalogEntry& e) { return BelongsTo(e, rule); });
+  report.considered = {{.place = store.Location(""), .count = counted, .limit = rule.keep}};
+  for (const std::string& name : SelectForRemoval(*entries, rule)) {
+    const Status removed = store.Remove(name);
+    // Somebody else may have removed it in between.
+    if (!removed.ok() && !absl::IsNotFound(removed)) {
+      if (report.status.ok()) report.status = removed;
+      if (!go_on_after_errors) return report;
+      continue;
+    }
+    LogInfo("Removed {}: {} of base {} are kept", store.Location(name), rule.keep, rule.base);
+    report.deleted.push_back(name);
+  }
+  return report;
+}
+
+}  // namespace
+
+Status PrepareDirectory(const SnapshotPlace& place) {
   if (place.make_if_missing) return MakeDirectories(place.fs, place.directory, 0700);
   const auto info = place.fs.Stat(place.directory);
   RETURN_IF_ERROR(info.status(), "failed to get etcd-snapshot-dir");
@@ -19,28 +85,6 @@ Status CheckDirectory(const SnapshotPlace& place) {
     return FailedPreconditionError("{} is not a directory", place.directory);
   return OkStatus();
 }
-
-// What is asked about a directory that is not there yet: nothing is in it, if it is ours to make.
-Status CheckDirectoryForReading(const SnapshotPlace& place) {
-  return place.make_if_missing ? OkStatus() : CheckDirectory(place);
-}
-
-SnapshotRecord RecordOf(const CatalogEntry& entry, const std::string& node) {
-  SnapshotRecord record{.name = entry.name,
-                        .node_name = node,
-                        .location = entry.location,
-                        .bytes = entry.bytes,
-                        .created_at = entry.created_at,
-                        .error = entry.error};
-  if (entry.manifest) {
-    record.metadata = entry.manifest->Fields();
-    record.token_hash = entry.manifest->token_hash;
-    if (entry.manifest->ours()) record.node_name = entry.manifest->node;
-  }
-  return record;
-}
-
-}  // namespace
 
 StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client,
                                         Clock& clock, Mutex& one_at_a_time,
@@ -51,7 +95,7 @@ StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client
     return WithHint(AbortedError("snapshot save already in progress"),
                     "Wait until the other one has ended, then try again.");
   }
-  RETURN_IF_ERROR(CheckDirectory(place));
+  RETURN_IF_ERROR(PrepareDirectory(place));
   ASSIGN_OR_RETURN(const etcd::MemberStatus member, client.GetStatus(),
                    "failed to check etcd status for snapshot");
   if (member.is_learner)
@@ -65,6 +109,8 @@ StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client
                                                             .now = clock.Now(),
                                                             .compression = request.compression,
                                                             .token_hash = request.token_hash,
+                                                            .upload_owed = request.upload_owed,
+                                                            .on_named = request.on_named,
                                                             .stop = request.stop,
                                                             .on_progress = request.on_progress}));
   if (!saved.manifest_status.ok()) {
@@ -77,38 +123,61 @@ StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client
   return saved;
 }
 
-StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotPlace& place) {
+StatusOr<SnapshotList> ListSnapshots(const SnapshotPlace& place) {
   RETURN_IF_ERROR(CheckDirectoryForReading(place));
   LocalStore store(place.fs, place.directory);
   ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(store));
-  std::vector<SnapshotRecord> out;
-  for (const CatalogEntry& entry : entries) out.push_back(RecordOf(entry, place.node));
+  SnapshotList out;
+  for (const CatalogEntry& entry : entries) out.records.push_back(RecordOf(entry, place.node));
+  if (place.s3 != nullptr) out.s3_status = ListCopies(*place.s3, out.records);
+  std::sort(out.records.begin(), out.records.end(),
+            [](const SnapshotRecord& a, const SnapshotRecord& b) {
+              return std::tie(a.created_at, a.name, a.location) <
+                     std::tie(b.created_at, b.name, b.location);
+            });
   return out;
 }
 
-PruneReport PruneSnapshots(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
-  PruneReport report;
-  if (report.status = CheckBaseName(base); !report.status.ok()) return report;
-  if (report.status = CheckDirectoryForReading(place); !report.status.ok()) return report;
+StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place) {
+  RETURN_IF_ERROR(CheckDirectoryForReading(place));
   LocalStore store(place.fs, place.directory);
-  const auto entries = ListCatalog(store);
-  if (!entries.ok()) {
-    report.status = entries.status();
-    return report;
+  ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(store));
+  SnapshotSummary out{.count = entries.size()};
+  for (const CatalogEntry& entry : entries) {
+    if (!entry.manifest || !entry.manifest->ours()) continue;  // foreign, or not proven
+    out.newest = entry.created_at;
+    out.newest_bytes = entry.bytes;
+    if (!entry.manifest->upload_owed.empty()) ++out.owed;
   }
-  const RetentionRule rule{.base = base, .node = place.node, .keep = keep};
-  for (const CatalogEntry& entry : *entries) {
-    if (BelongsTo(entry, rule)) ++report.considered;
+  return out;
+}
+
+StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place) {
+  ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(*place.s3->store));
+  SnapshotSummary out;
+  for (const CatalogEntry& entry : entries) {
+    if (entry.cluster_id != place.cluster_id || entry.node_name != place.node) continue;
+    ++out.count;
+    out.newest = entry.created_at;
+    out.newest_bytes = entry.bytes;
   }
-  for (const std::string& name : SelectForRemoval(*entries, rule)) {
-    report.status = store.Remove(name);
-    // Somebody else may have removed it in between.
-    if (absl::IsNotFound(report.status)) report.status = OkStatus();
-    if (!report.status.ok()) return report;
-    LogInfo("Removed snapshot {}: {} of base {} are kept", name, keep, base);
-    report.deleted.push_back(name);
-  }
-  return report;
+  return out;
+}
+
+PruneReport PruneDirectory(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
+  if (const Status status = CheckDirectoryForReading(place); !status.ok())
+    return {.deleted = {}, .considered = {}, .status = status};
+  LocalStore store(place.fs, place.directory);
+  return Prune(store, {.base = base, .node = place.node, .keep = keep},
+               /*go_on_after_errors=*/false);
+}
+
+RetentionRule S3Rule(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
+  return {.base = base, .node = place.node, .keep = keep, .cluster_id = place.cluster_id};
+}
+
+PruneReport PruneS3(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
+  return Prune(*place.s3->store, S3Rule(place, base, keep), /*go_on_after_errors=*/true);
 }
 
 DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::string>& names) {
@@ -117,17 +186,22 @@ DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::
     if (report.status = CheckFileName(name); !report.status.ok()) return report;
   }
   if (report.status = CheckDirectoryForReading(place); !report.status.ok()) return report;
-  LocalStore store(place.fs, place.directory);
+  LocalStore directory(place.fs, place.directory);
+  std::vector<ObjectStore*> stores = {&directory};
+  if (place.s3 != nullptr) stores.push_back(place.s3->store.get());
   for (const std::string& name : names) {
-    const Status removed = store.Remove(name);
-    if (removed.ok()) {
-      LogInfo("Deleted snapshot {}", name);
-      report.deleted.push_back(name);
-    } else if (absl::IsNotFound(removed)) {
-      report.not_found.push_back(name);
-    } else if (report.status.ok()) {
-      report.status = removed;
+    bool found = false;
+    for (ObjectStore* store : stores) {
+      const Status removed = store->Remove(name);
+      found = found || !absl::IsNotFound(removed);
+      if (removed.ok()) {
+        LogInfo("Deleted {}", store->Location(name));
+        report.deleted.push_back(name);
+      } else if (!absl::IsNotFound(removed) && report.status.ok()) {
+        report.status = removed;
+      }
     }
+    if (!found) report.not_found.push_back(name);
   }
   return report;
 }

@@ -10,6 +10,8 @@ namespace {
 // Keeps the order in which keys were added.
 using Json = nlohmann::ordered_json;
 
+constexpr char kTokenHash[] = "snapshot-token-hash", kClusterId[] = "snapshot-cluster-id";
+
 Json Parse(std::string_view text) { return Json::parse(text, nullptr, /*allow_exceptions=*/false); }
 
 // Text that may hold any bytes, as valid JSON.
@@ -32,15 +34,150 @@ std::vector<std::string> TextsAt(const Json& json, const char* key) {
   return out;
 }
 
+std::int64_t IntegerAt(const Json& json, const char* key) {
+  const auto it = json.is_object() ? json.find(key) : json.end();
+  return it != json.end() && it->is_number_integer() ? it->get<std::int64_t>() : 0;
+}
+
 // Resource names allow little: RKE2 puts "_" for the rest.
-std::string ResourceName(const std::string& snapshot_name) {
-  std::string out = "local-" + snapshot_name;
+std::string ResourceName(const SnapshotRecord& record) {
+  std::string out = (record.s3 ? "s3-" : "local-") + record.name;
   for (char& c : out) {
     const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                       c == '-' || c == '.' || c == '_';
     if (!fine) c = '_';
   }
   return out;
+}
+
+// --- S3 settings, under RKE2's names ---
+
+// Reads a field of the "s3" object if it is there; remembers the first that is of the wrong type, without its value.
+class S3Reader {
+ public:
+  explicit S3Reader(const Json& json) : json_(json) {}
+
+  void Text(const char* key, std::string& out) {
+    if (const Json* value = Find(key, &Json::is_string)) out = value->get<std::string>();
+  }
+  void Text(const char* key, Secret& out) {
+    if (const Json* value = Find(key, &Json::is_string)) out = Secret(value->get<std::string>());
+  }
+  void Bool(const char* key, bool& out) {
+    if (const Json* value = Find(key, &Json::is_boolean)) out = value->get<bool>();
+  }
+  void Count(const char* key, std::uint64_t& out) {
+    if (const Json* value = Find(key, &Json::is_number_unsigned)) out = value->get<std::uint64_t>();
+  }
+  void Count(const char* key, std::optional<std::int64_t>& out) {
+    if (const Json* value = Find(key, &Json::is_number_integer)) out = value->get<std::int64_t>();
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  const Json* Find(const char* key, bool (Json::*is)() const noexcept) {
+    const auto it = json_.find(key);
+    if (it == json_.end() || it->is_null()) return nullptr;
+    if (((*it).*is)()) return &*it;
+    if (status_.ok()) status_ = InvalidArgumentError("\"{}\" is of the wrong type", key);
+    return nullptr;
+  }
+
+  const Json& json_;
+  Status status_;
+};
+
+Status ReadS3(const Json& json, SnapshotRequest& out) {
+  S3Options o;
+  S3Reader reader(json);
+  std::string lookup, timeout, config_secret;
+  reader.Text("endpoint", o.endpoint);
+  reader.Text("endpointCA", o.endpoint_ca);
+  reader.Bool("skipSSLVerify", o.skip_ssl_verify);
+  reader.Bool("insecure", o.insecure);
+  reader.Text("accessKey", o.access_key);
+  reader.Text("secretKey", o.secret_key);
+  reader.Text("sessionToken", o.session_token);
+  reader.Text("bucket", o.bucket);
+  reader.Text("bucketLookup", lookup);
+  reader.Text("region", o.region);
+  reader.Text("folder", o.folder);
+  reader.Text("proxy", o.proxy);
+  reader.Text("timeout", timeout);
+  reader.Text("sse", o.server_side_encryption);
+  reader.Text("sseKmsKeyId", o.kms_key_id);
+  reader.Text("storageClass", o.storage_class);
+  reader.Count("bandwidthLimit", o.bytes_per_second_max);
+  reader.Count("retention", out.s3_retention);
+  reader.Text("configSecret", config_secret);
+  RETURN_IF_ERROR(reader.status());
+  if (o.endpoint.empty()) o.endpoint = kS3EndpointDefault;
+  if (o.region.empty()) o.region = kS3RegionDefault;
+  const auto parsed_lookup = ParseBucketLookup(lookup);
+  if (!parsed_lookup)
+    return InvalidArgumentError("bucketLookup \"{}\" is not one of auto, dns, path", lookup);
+  o.lookup = *parsed_lookup;
+  if (!timeout.empty()) {
+    ASSIGN_OR_RETURN(o.timeout, ParseGoDuration(timeout), "timeout");
+    if (o.timeout <= absl::ZeroDuration())
+      return InvalidArgumentError("etcd-s3-timeout must be greater than 0s");
+  }
+  if (o.bucket.empty() && !config_secret.empty())
+    return InvalidArgumentError("secrets of Kubernetes cannot be read here");
+  if (o.bucket.empty()) return InvalidArgumentError("s3 bucket name was not set");
+  out.s3 = std::move(o);
+  return OkStatus();
+}
+
+Json S3Json(const S3Options& o, const std::optional<std::int64_t>& retention) {
+  Json json = {{"accessKey", o.access_key},
+               {"bucket", o.bucket},
+               {"bucketLookup", BucketLookupName(o.lookup)},
+               {"endpoint", o.endpoint},
+               {"endpointCA", o.endpoint_ca},
+               {"folder", o.folder},
+               {"proxy", o.proxy},
+               {"region", o.region},
+               {"secretKey", o.secret_key.reveal()},
+               {"sessionToken", o.session_token.reveal()},
+               {"insecure", o.insecure},
+               {"skipSSLVerify", o.skip_ssl_verify},
+               {"timeout", FormatGoDuration(o.timeout)}};
+  if (retention) json["retention"] = *retention;
+  if (!o.server_side_encryption.empty()) json["sse"] = o.server_side_encryption;
+  if (!o.kms_key_id.empty()) json["sseKmsKeyId"] = o.kms_key_id;
+  if (!o.storage_class.empty()) json["storageClass"] = o.storage_class;
+  if (o.bytes_per_second_max > 0) json["bandwidthLimit"] = o.bytes_per_second_max;
+  return json;
+}
+
+// Where a listed object is: what RKE2 shows of the settings.
+Json S3PlaceJson(const S3Options& o) {
+  Json json = {{"endpoint", o.endpoint}};
+  if (!o.endpoint_ca.empty()) json["endpointCA"] = o.endpoint_ca;
+  if (o.skip_ssl_verify) json["skipSSLVerify"] = true;
+  json["bucket"] = o.bucket;
+  if (o.lookup != BucketLookup::kAuto) json["bucketLookup"] = BucketLookupName(o.lookup);
+  json["region"] = o.region;
+  if (!o.folder.empty()) json["prefix"] = o.folder;
+  if (o.insecure) json["insecure"] = true;
+  return json;
+}
+
+S3Options S3PlaceOf(const Json& json) {
+  S3Options o;
+  S3Reader reader(json);
+  std::string lookup;
+  reader.Text("endpoint", o.endpoint);
+  reader.Text("endpointCA", o.endpoint_ca);
+  reader.Bool("skipSSLVerify", o.skip_ssl_verify);
+  reader.Text("bucket", o.bucket);
+  reader.Text("bucketLookup", lookup);
+  reader.Text("region", o.region);
+  reader.Text("prefix", o.folder);
+  reader.Bool("insecure", o.insecure);
+  o.lookup = ParseBucketLookup(lookup).value_or(BucketLookup::kAuto);
+  return o;
 }
 
 struct CodeRow {
@@ -115,6 +252,12 @@ std::string SnapshotRequest::Encode() const {
   if (compress) json["compress"] = *compress;
   if (compression) json["compression"] = *compression;
   if (retention) json["retention"] = *retention;
+  if (s3) {
+    json["s3"] = S3Json(*s3, s3_retention);
+  } else if (s3_retention) {
+    json["s3Retention"] = *s3_retention;
+  }
+  if (no_s3) json["s3"] = false;
   return Dump(json);
 }
 
@@ -138,13 +281,19 @@ StatusOr<SnapshotRequest> SnapshotRequest::Decode(std::string_view text) {
       return InvalidArgumentError("\"compression\" is not a string");
     out.compression = json["compression"].get<std::string>();
   }
-  if (present("retention")) {
-    if (!json["retention"].is_number_integer())
-      return InvalidArgumentError("\"retention\" is not a whole number");
-    out.retention = json["retention"].get<std::int64_t>();
+  for (auto [key, limit] :
+       {std::pair("retention", &out.retention), std::pair("s3Retention", &out.s3_retention)}) {
+    if (!present(key)) continue;
+    if (!json[key].is_number_integer())
+      return InvalidArgumentError("\"{}\" is not a whole number", key);
+    *limit = json[key].get<std::int64_t>();
   }
-  if (present("s3"))
-    return InvalidArgumentError("failed to initialize S3 client: S3 is not in this version");
+  if (present("s3") && json["s3"].is_boolean() && !json["s3"].get<bool>()) {
+    out.no_s3 = true;
+  } else if (present("s3")) {
+    if (!json["s3"].is_object()) return InvalidArgumentError("\"s3\" is not an object");
+    RETURN_IF_ERROR(ReadS3(json["s3"], out), "{}", kS3ClientFailed);
+  }
   return out;
 }
 
@@ -152,6 +301,9 @@ std::string SnapshotResult::Encode() const {
   Json json = Json::object();
   if (!created.empty()) json["created"] = created;
   if (!deleted.empty()) json["deleted"] = deleted;
+  for (const Considered& c : considered) {
+    json["considered"].push_back({{"place", c.place}, {"count", c.count}, {"limit", c.limit}});
+  }
   return Dump(json);
 }
 
@@ -159,7 +311,15 @@ StatusOr<SnapshotResult> SnapshotResult::Decode(std::string_view text) {
   const Json json = Parse(text);
   if (!json.is_object())
     return InternalError("the server's answer is not a JSON object: {}", text.substr(0, 200));
-  return SnapshotResult{.created = TextsAt(json, "created"), .deleted = TextsAt(json, "deleted")};
+  SnapshotResult out{.created = TextsAt(json, "created"), .deleted = TextsAt(json, "deleted")};
+  if (const auto it = json.find("considered"); it != json.end() && it->is_array()) {
+    for (const Json& item : *it) {
+      out.considered.push_back({.place = TextAt(item, "place"),
+                                .count = IntegerAt(item, "count"),
+                                .limit = IntegerAt(item, "limit")});
+    }
+  }
+  return out;
 }
 
 std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
@@ -167,14 +327,16 @@ std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
   Json items = Json::array();
   for (const SnapshotRecord& r : records) {
     Json metadata = {
-        {"name", ResourceName(r.name)},
-        {"labels", {{fmt::format("{}/snapshot-storage-node", label_domain), r.node_name}}}};
-    if (!r.token_hash.empty()) {
-      metadata["annotations"] = {
-          {fmt::format("{}/snapshot-token-hash", label_domain), r.token_hash}};
-    }
+        {"name", ResourceName(r)},
+        {"labels",
+         {{fmt::format("{}/snapshot-storage-node", label_domain), r.s3 ? "s3" : r.node_name}}}};
+    if (!r.token_hash.empty())
+      metadata["annotations"][fmt::format("{}/{}", label_domain, kTokenHash)] = r.token_hash;
+    if (!r.cluster_id.empty())
+      metadata["annotations"][fmt::format("{}/{}", label_domain, kClusterId)] = r.cluster_id;
     Json spec = {{"snapshotName", r.name}, {"nodeName", r.node_name}, {"location", r.location}};
     if (!r.metadata.empty()) spec["metadata"] = r.metadata;
+    if (r.s3) spec["s3"] = S3PlaceJson(*r.s3);
     Json status = {{"size", fmt::format("{}", r.bytes)},
                    {"creationTime", FormatRfc3339Utc(r.created_at)},
                    {"readyToUse", true}};
@@ -210,6 +372,7 @@ StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view text) 
         if (value.is_string()) r.metadata[key] = value.get<std::string>();
       }
     }
+    if (const auto s3 = spec.find("s3"); s3 != spec.end() && s3->is_object()) r.s3 = S3PlaceOf(*s3);
     if (const auto error = status.find("error"); error != status.end())
       r.error = TextAt(*error, "message");
     const Json item_metadata =
@@ -217,8 +380,9 @@ StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view text) 
     if (const auto annotations = item_metadata.find("annotations");
         annotations != item_metadata.end() && annotations->is_object()) {
       for (const auto& [key, value] : annotations->items()) {
-        if (key.ends_with("/snapshot-token-hash") && value.is_string())
-          r.token_hash = value.get<std::string>();
+        if (!value.is_string()) continue;
+        if (key.ends_with(std::string("/") + kTokenHash)) r.token_hash = value.get<std::string>();
+        if (key.ends_with(std::string("/") + kClusterId)) r.cluster_id = value.get<std::string>();
       }
     }
     out.push_back(std::move(r));
@@ -242,7 +406,9 @@ Status DecodeError(int http_code, std::string_view body) {
 }
 
 std::string EncodeProgressLine(const Progress& progress) {
-  return Dump({{"progress", {{"done", progress.done}, {"total", progress.total}}}}) + "\n";
+  Json json = {{"done", progress.done}, {"total", progress.total}};
+  if (!progress.step.empty()) json["step"] = progress.step;
+  return Dump({{"progress", json}}) + "\n";
 }
 
 std::string EncodeResultLine(std::string_view result_json) {
@@ -261,7 +427,7 @@ StatusOr<std::variant<Progress, std::string>> DecodeLine(std::string_view line) 
       const auto it = p.find(key);
       return it != p.end() && it->is_number_unsigned() ? it->get<std::uint64_t>() : 0;
     };
-    return Progress{.done = number("done"), .total = number("total")};
+    return Progress{.done = number("done"), .total = number("total"), .step = TextAt(p, "step")};
   }
   if (json.is_object() && json.contains("result")) return Dump(json["result"]);
   if (json.is_object() && json.contains("error") && json["error"].is_object()) {

@@ -14,4 +14,15 @@ StatusOr<std::string> FindSnapshot(FileSystem& fs, const std::string& given,
                                    const std::string& snapshot_directory,
                                    const std::string& working_directory);
 
+// "s3://BUCKET/FOLDER/NAME", taken apart.
+struct S3Name {
+  std::string bucket, folder, name;
+};
+bool IsS3Name(const std::string& given);
+// kInvalidArgument if it is none.
+StatusOr<S3Name> ParseS3Name(const std::string& given);
+
+// Reads both to their ends, or to the first difference.
+StatusOr<bool> SameContent(const RandomAccess& a, const RandomAccess& b);
+
 }  // namespace holdfast

@@ -54,6 +54,19 @@ TEST_F(FindSnapshotTest, MissingOnesGetAHelpfulHint) {
   EXPECT_NE(HintOf(Find("nope").status()).find("stored-n-1"), std::string::npos);
 }
 
+TEST(S3Name, IsBucketFolderAndName) {
+  const auto parse = [](const std::string& text) -> std::vector<std::string> {
+    const auto name = ParseS3Name(text);
+    if (!name.ok()) return {};
+    return {name->bucket, name->folder, name->name};
+  };
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(parse("s3://b/name"), (Parts{"b", "", "name"}));
+  EXPECT_EQ(parse("s3://b/f/g/name-n-1.zip"), (Parts{"b", "f/g", "name-n-1.zip"}));
+  for (const char* bad : {"s3://", "s3://b", "s3://b/", "s3:///x", "s3://b/f/", "/x", "b/x"})
+    EXPECT_EQ(parse(bad), Parts{}) << bad;
+}
+
 TEST_F(FindSnapshotTest, DirectoriesAndNothingAreRefused) {
   EXPECT_EQ(MessageOf(Find("sub/").status()),
             "etcd: snapshot path must be a file, not a directory: /home/me/sub");

@@ -13,17 +13,17 @@
 #include "base/text.h"
 #include "identity/bootstrap_files.h"
 #include "identity/sealed_bootstrap.h"
+#include "keys/pki.h"
 #include "keys/seal.h"
 #include "keys/token.h"
 #include "ops/reset.h"
 #include "ops/server_files.h"
-#include "ops/snapshots.h"
 #include "os/atomic_file.h"
 #include "os/host.h"
 #include "os/service_notify.h"
 #include "restore/swap_dir.h"
 #include "server/etcd_keeper.h"
-#include "server/snapshot_jobs.h"
+#include "server/snapshot_service.h"
 
 namespace holdfast {
 namespace {
@@ -103,41 +103,16 @@ class Server final : public ApiBackend {
   StatusOr<SnapshotResult> SaveSnapshot(
       const SnapshotRequest& request,
       const std::function<void(const Progress&)>& on_progress) override {
-    ASSIGN_OR_RETURN(const Compression compression, CompressionOf(request));
-    const std::string base =
-        request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
-    const auto saved = Save(PlaceOf(request), base, compression, context_.stop,
-                            [&](std::uint64_t done, std::uint64_t total) {
-                              on_progress({.done = done, .total = total});
-                            });
-    if (!saved.ok()) LogError("Snapshot {} failed: {}", base, MessageOf(saved.status()));
-    // The caller did not cancel it, and may try again.
-    if (absl::IsCancelled(saved.status())) return UnavailableError("the server is stopping");
-    RETURN_IF_ERROR(saved.status());
-    return SnapshotResult{.created = {saved->name}, .deleted = {}};
+    return snapshots_->Save(request, on_progress);
   }
-
   StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) override {
-    const std::string base =
-        request.names.empty() || request.names[0].empty() ? "on-demand" : request.names[0];
-    PruneReport report = holdfast::PruneSnapshots(
-        PlaceOf(request), base, request.retention.value_or(options_.snapshots.retention));
-    metrics_.OnRetention(report.status);
-    UpdateGauges();
-    RETURN_IF_ERROR(AfterSome("pruned", report.deleted, report.status));
-    return SnapshotResult{.created = {}, .deleted = std::move(report.deleted)};
+    return snapshots_->Prune(request);
   }
-
   StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) override {
-    if (request.names.empty()) return InvalidArgumentError("no snapshots given for removal");
-    DeleteReport report = holdfast::DeleteSnapshots(PlaceOf(request), request.names);
-    UpdateGauges();
-    RETURN_IF_ERROR(AfterSome("deleted", report.deleted, report.status));
-    return SnapshotResult{.created = {}, .deleted = std::move(report.deleted)};
+    return snapshots_->Delete(request);
   }
-
   StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) override {
-    return holdfast::ListSnapshots(PlaceOf(request));
+    return snapshots_->List(request);
   }
 
  private:
@@ -257,9 +232,7 @@ class Server final : public ApiBackend {
                                .node_name = node_name_,
                                .files = files_,
                                .etcd = EtcdOptions(""),
-                               .restore_path = options_.restore_path,
-                               .working_directory = context_.working_directory,
-                               .snapshot_directory = options_.snapshots.directory,
+                               .snapshot = SnapshotToRestore(),
                                .bump_revision = options_.bump_revision,
                                .mark_compacted = options_.mark_compacted,
                                .on_progress = context_.on_progress,
@@ -267,6 +240,21 @@ class Server final : public ApiBackend {
     RETURN_IF_ERROR(ResetCluster(fs_, context_.clock, context_.random, request));
     LogInfo("{}", kResetDone);
     return OkStatus();
+  }
+
+  std::optional<FetchRequest> SnapshotToRestore() const {
+    if (options_.restore_path.empty()) return std::nullopt;
+    return FetchRequest{.given = options_.restore_path,
+                        .working_directory = context_.working_directory,
+                        .place = {.fs = fs_,
+                                  .directory = options_.snapshots.directory,
+                                  .make_if_missing = options_.snapshots.is_default_directory,
+                                  .node = node_name_},
+                        .s3_on = options_.snapshots.s3.on.value_or(false),
+                        .s3 = options_.snapshots.s3.options,
+                        .open_s3 = context_.open_s3,
+                        .on_progress = context_.on_progress,
+                        .stop = context_.stop};
   }
 
   // --- serving ---
@@ -277,7 +265,21 @@ class Server final : public ApiBackend {
     std::stop_source give_up;
     keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, EtcdOptions(member_name),
                                            [give_up]() mutable { give_up.request_stop(); });
+    ASSIGN_OR_RETURN(const std::string cluster_id, CaHash(CaCertificates()), "server CA");
+    snapshots_ = std::make_unique<SnapshotService>(
+        SnapshotServiceContext{.fs = fs_,
+                               .clock = context_.clock,
+                               .random = context_.random,
+                               .metrics = metrics_,
+                               .options = options_.snapshots,
+                               .open_s3 = context_.open_s3,
+                               .node = node_name_,
+                               .cluster_id = cluster_id,
+                               .token_hash = TokenHash(files_.tokens.password),
+                               .etcd = [this] { return keeper_->client(); },
+                               .stop = context_.stop});
     const Status status = ServeRequests(give_up.get_token());
+    snapshots_.reset();
     LogInfo("Stopping etcd");
     keeper_.reset();
     return status;
@@ -410,16 +412,7 @@ class Server final : public ApiBackend {
   }
 
   Status RunJobs(const ServiceNotifier& notifier, std::stop_token give_up) {
-    const Reconciler reconciler(context_.clock, context_.random,
-                                options_.snapshots.reconcile_interval, [this] { Reconcile(); });
-    std::optional<SnapshotSchedule> schedule;
-    if (options_.snapshots.schedule) {
-      schedule.emplace(context_.clock, context_.random, metrics_, *options_.snapshots.schedule,
-                       [this](std::stop_token stop) { TakeScheduled(stop); });
-    } else {
-      metrics_.SetNextRun(absl::InfiniteFuture());
-      LogInfo("Scheduled snapshots are disabled");
-    }
+    snapshots_->StartJobs();
     absl::Duration next_watchdog = context_.clock.Steady();
     const absl::Duration tick = std::min(kTick, notifier.watchdog_interval().value_or(kTick));
     while (context_.clock.Sleep(tick, context_.stop) && !give_up.stop_requested()) {
@@ -431,110 +424,6 @@ class Server final : public ApiBackend {
     return keeper_->failure();
   }
 
-  // --- snapshots ---
-
-  SnapshotPlace DefaultPlace() {
-    return {.fs = fs_,
-            .directory = options_.snapshots.directory,
-            .make_if_missing = options_.snapshots.is_default_directory,
-            .node = node_name_};
-  }
-
-  SnapshotPlace PlaceOf(const SnapshotRequest& request) {
-    SnapshotPlace place = DefaultPlace();
-    if (request.directory && *request.directory != place.directory) {
-      place.directory = *request.directory;
-      place.make_if_missing = false;
-    }
-    return place;
-  }
-
-  StatusOr<Compression> CompressionOf(const SnapshotRequest& request) const {
-    if (request.compression) {
-      const auto compression = ParseCompression(*request.compression);
-      if (!compression)
-        return InvalidArgumentError("compression \"{}\" is not one of none, zip, zstd",
-                                    *request.compression);
-      return *compression;
-    }
-    const Compression ours = options_.snapshots.compression;
-    if (!request.compress) return ours;
-    if (!*request.compress) return Compression::kNone;
-    return ours == Compression::kNone ? Compression::kZip : ours;
-  }
-
-  StatusOr<CapturedSnapshot> Save(const SnapshotPlace& place, const std::string& base,
-                                  Compression compression, std::stop_token stop,
-                                  std::function<void(std::uint64_t, std::uint64_t)> on_progress) {
-    const absl::Duration start = context_.clock.Steady();
-    auto saved = [&]() -> StatusOr<CapturedSnapshot> {
-      ASSIGN_OR_RETURN(const auto client, keeper_->client());
-      return holdfast::SaveSnapshot(place, *client, context_.clock, one_save_,
-                                    {.base = base,
-                                     .compression = compression,
-                                     .token_hash = TokenHash(files_.tokens.password),
-                                     .stop = stop,
-                                     .on_progress = std::move(on_progress)});
-    }();
-    // A refused second save is no failed snapshot: the first one goes on.
-    if (!absl::IsAborted(saved.status()))
-      metrics_.OnSave(saved.status(), context_.clock.Steady() - start);
-    UpdateGauges();
-    return saved;
-  }
-
-  void TakeScheduled(std::stop_token stop) {
-    const SnapshotPlace place = DefaultPlace();
-    const auto saved =
-        Save(place, options_.snapshots.base, options_.snapshots.compression, stop, {});
-    if (!saved.ok()) {
-      LogError("Failed to take scheduled snapshot: {}", MessageOf(saved.status()));
-      return;
-    }
-    const PruneReport report =
-        holdfast::PruneSnapshots(place, options_.snapshots.base, options_.snapshots.retention);
-    metrics_.OnRetention(report.status);
-    if (!report.status.ok())
-      LogError("Failed to remove old snapshots: {}", MessageOf(report.status));
-    UpdateGauges();
-  }
-
-  void Reconcile() {
-    const absl::Duration start = context_.clock.Steady();
-    Status status;
-    if (const std::unique_lock lock(one_save_, std::try_to_lock); lock.owns_lock())
-      status = CleanSnapshotPlace(DefaultPlace());
-    if (status.ok()) status = LookAtSnapshots();
-    if (!status.ok()) LogError("Failed to look at the snapshots: {}", MessageOf(status));
-    metrics_.OnReconcile(status, context_.clock.Steady() - start);
-  }
-
-  void UpdateGauges() {
-    if (const Status looked = LookAtSnapshots(); !looked.ok())
-      LogError("Failed to look at the snapshots: {}", MessageOf(looked));
-  }
-
-  // Brings the gauges up to date with what is there.
-  Status LookAtSnapshots() {
-    ASSIGN_OR_RETURN(const auto records, holdfast::ListSnapshots(DefaultPlace()));
-    absl::Time newest = absl::InfinitePast();
-    std::uint64_t bytes = 0;
-    for (const SnapshotRecord& record : records) {
-      if (record.metadata.empty()) continue;  // foreign, or not proven
-      newest = record.created_at;             // oldest first
-      bytes = record.bytes;
-    }
-    metrics_.SetSnapshots(records.size(), newest, bytes);
-    return OkStatus();
-  }
-
-  // An error after part of the work was done says what was done.
-  static Status AfterSome(std::string_view what, const std::vector<std::string>& done,
-                          const Status& status) {
-    if (status.ok() || done.empty()) return status;
-    return Annotate(status, fmt::format("{} {}, then", what, Join(done, ", ")));
-  }
-
   const ServerOptions& options_;
   const ServerContext& context_;
   FileSystem& fs_;
@@ -544,9 +433,9 @@ class Server final : public ApiBackend {
   ServerFilesOptions files_;
   PasswdFile passwd_;
   std::optional<InterruptedRestore> interrupted_;
-  Mutex one_save_;
   std::atomic<bool> ready_ = false, stopping_ = false;
   std::unique_ptr<EtcdKeeper> keeper_;
+  std::unique_ptr<SnapshotService> snapshots_;
 };
 
 }  // namespace

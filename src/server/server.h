@@ -8,6 +8,7 @@
 #include "base/distribution.h"
 #include "base/random.h"
 #include "config/server_options.h"
+#include "ops/fetch_snapshot.h"
 #include "os/file_system.h"
 
 namespace holdfast {
@@ -19,8 +20,8 @@ struct ServerContext {
   const Distribution& distribution;
   std::string working_directory;
   std::stop_token stop;  // ends the server, in order
-  // Progress of a restore; may be empty.
-  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  S3Opener open_s3;
+  ProgressFunction on_progress;  // of a restore; may be empty
 };
 
 // Runs a server until it is stopped (OK) or cannot go on. With cluster_reset set it resets and returns.

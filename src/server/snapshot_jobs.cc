@@ -45,12 +45,33 @@ void SnapshotSchedule::Run(std::stop_token stop) {
 }
 
 Reconciler::Reconciler(Clock& clock, Random& random, absl::Duration interval,
-                       std::function<void()> work)
-    : thread_([&clock, &random, interval, work = std::move(work)](std::stop_token stop) {
+                       std::function<void(std::stop_token)> work)
+    : clock_(clock),
+      random_(random),
+      interval_(interval),
+      work_(std::move(work)),
+      thread_([this](const std::stop_token& stop) {
         ::pthread_setname_np(::pthread_self(), "reconcile");
-        do {
-          work();
-        } while (clock.Sleep(Jittered(random, interval, kReconcileJitter), stop));
+        Run(stop);
       }) {}
+
+void Reconciler::Run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::stop_source sleep;
+    {
+      // From here on a call of Wake() asks for one more run.
+      const MutexLock lock(mutex_);
+      sleep_ = sleep;
+    }
+    work_(stop);
+    const std::stop_callback end_sleep(stop, [&sleep] { sleep.request_stop(); });
+    (void)clock_.Sleep(Jittered(random_, interval_, kReconcileJitter), sleep.get_token());
+  }
+}
+
+void Reconciler::Wake() {
+  const MutexLock lock(mutex_);
+  sleep_.request_stop();
+}
 
 }  // namespace holdfast

@@ -6,6 +6,7 @@
 
 #include "api/metrics.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "config/server_options.h"
 
@@ -30,12 +31,25 @@ class SnapshotSchedule {
   std::jthread thread_;
 };
 
-// Calls `work` at once and then after each interval, lengthened by up to 5 %.
+// Calls `work` at once and then after each interval, lengthened by up to 5 %, or when it is woken.
 class Reconciler {
  public:
-  Reconciler(Clock& clock, Random& random, absl::Duration interval, std::function<void()> work);
+  // All must outlive this.
+  Reconciler(Clock& clock, Random& random, absl::Duration interval,
+             std::function<void(std::stop_token)> work);
+
+  // The next call comes at once, after the one that may be going on.
+  void Wake();
 
  private:
+  void Run(const std::stop_token& stop);
+
+  Clock& clock_;
+  Random& random_;
+  const absl::Duration interval_;
+  const std::function<void(std::stop_token)> work_;
+  Mutex mutex_;
+  std::stop_source sleep_ HF_GUARDED_BY(mutex_);  // ends the next sleep
   std::jthread thread_;
 };
 

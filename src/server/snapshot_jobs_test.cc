@@ -127,7 +127,10 @@ TEST_F(SnapshotScheduleTest, EndsWhileItWaitsAndWhileItRuns) {
   EXPECT_TRUE(runs().empty());
 
   std::atomic<bool> stopped = false;
-  while_running_ = [&](std::stop_token stop) { stopped = !clock_.Sleep(absl::Hours(1), stop); };
+  while_running_ = [&](std::stop_token stop) {
+    while (clock_.Sleep(absl::Hours(1), stop)) continue;
+    stopped = true;
+  };
   Start("@every 1s");
   while (runs().empty()) clock_.Advance(clock_.WaitForSleep());
   schedule_.reset();
@@ -138,12 +141,42 @@ TEST(Reconciler, WorksAtOnceAndThenAfterEachIntervalAndALittle) {
   testing::FakeClock clock;
   SteadyRandom random(7);
   std::atomic<int> worked = 0;
-  const Reconciler reconciler(clock, random, absl::Minutes(10), [&] { ++worked; });
+  const Reconciler reconciler(clock, random, absl::Minutes(10), [&](std::stop_token) { ++worked; });
   for (int i = 1; i < 5; ++i) {
     EXPECT_EQ(clock.WaitForSleep(), absl::Minutes(10) + absl::Nanoseconds(7));
     EXPECT_EQ(worked, i);
     clock.Advance(absl::Minutes(11));
   }
+}
+
+TEST(Reconciler, WokenItWorksAtOnceAlsoIfItWasAtWork) {
+  testing::FakeClock clock;
+  SteadyRandom random(0);
+  std::atomic<int> worked = 0;
+  Reconciler* self = nullptr;
+  Reconciler reconciler(clock, random, absl::Minutes(10), [&](std::stop_token) {
+    if (++worked == 2) self->Wake();  // something came up meanwhile
+  });
+  clock.WaitForSleep();
+  EXPECT_EQ(worked, 1);
+  self = &reconciler;
+  reconciler.Wake();
+  while (worked < 3) clock.WaitForSleep();
+  clock.WaitForSleep();
+  EXPECT_EQ(worked, 3);
+}
+
+TEST(Reconciler, StoppingEndsWorkAndSleep) {
+  testing::FakeClock clock;
+  SteadyRandom random(0);
+  std::atomic<bool> stopped = false;
+  {
+    const Reconciler reconciler(clock, random, absl::Minutes(10), [&](std::stop_token stop) {
+      stopped = !clock.Sleep(absl::Hours(1), std::move(stop));
+    });
+    clock.WaitForSleep();
+  }
+  EXPECT_TRUE(stopped);
 }
 
 }  // namespace

@@ -47,15 +47,15 @@ std::string LocalStore::MetadataPathOf(const std::string& name) const {
 std::string LocalStore::Location(const std::string& name) const { return "file://" + PathOf(name); }
 
 StatusOr<std::unique_ptr<NewObject>> LocalStore::Create(const std::string& name,
-                                                        std::uint64_t bytes_expected) {
+                                                        const CreateOptions& options) {
   RETURN_IF_ERROR(CheckName(name));
   ASSIGN_OR_RETURN(const bool taken, Exists(*fs_, PathOf(name)));
   if (taken) return AlreadyExistsError("{} exists", PathOf(name));
-  if (bytes_expected > 0) {
+  if (options.bytes_expected > 0) {
     ASSIGN_OR_RETURN(const std::uint64_t free, fs_->FreeSpace(directory_));
-    if (free < bytes_expected) {
+    if (free < options.bytes_expected) {
       return ResourceExhaustedError("no space for {}: {} bytes are needed, {} are free in {}", name,
-                                    bytes_expected, free, directory_);
+                                    options.bytes_expected, free, directory_);
     }
   }
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(*fs_, PathOf(name), kFileMode));
@@ -77,7 +77,10 @@ StatusOr<std::vector<ObjectInfo>> LocalStore::List() {
     if (entry.info.kind != FileKind::kFile || entry.name.starts_with('.') ||
         IsUnfinished(entry.name))
       continue;
-    out.push_back({entry.name, entry.info.size_bytes, entry.info.modified_at});
+    out.push_back({.name = entry.name,
+                   .bytes = entry.info.size_bytes,
+                   .modified_at = entry.info.modified_at,
+                   .metadata = ReadMetadata(entry.name)});
   }
   return out;
 }

@@ -16,7 +16,7 @@ class LocalStore final : public ObjectStore {
 
   std::string Location(const std::string& name) const override;
   StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name,
-                                              std::uint64_t bytes_expected) override;
+                                              const CreateOptions& options) override;
   StatusOr<std::unique_ptr<RandomAccess>> Open(const std::string& name) override;
   // Regular files of the directory itself; hidden ones and unfinished ones are left out.
   StatusOr<std::vector<ObjectInfo>> List() override;

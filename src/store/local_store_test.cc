@@ -11,7 +11,7 @@ class LocalStoreTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(fs_.MakeDirectory(dir_ / "snapshots", 0700).ok()); }
   void Save(const std::string& name, std::string_view text) {
-    auto object = store_.Create(name, 0).value();
+    auto object = store_.Create(name, {}).value();
     ASSERT_TRUE(object->Write(BytesOf(text)).ok());
     ASSERT_TRUE(object->Finish().ok());
     ASSERT_TRUE(object->Commit().ok());
@@ -29,7 +29,7 @@ class LocalStoreTest : public ::testing::Test {
 
 TEST_F(LocalStoreTest, ObjectsAppearAtCommitWithMode0600) {
   {
-    auto object = store_.Create("a-n-1", 0).value();
+    auto object = store_.Create("a-n-1", {}).value();
     ASSERT_TRUE(object->Write(BytesOf("x")).ok());
     EXPECT_TRUE(Names().empty());
   }
@@ -42,13 +42,13 @@ TEST_F(LocalStoreTest, ObjectsAppearAtCommitWithMode0600) {
 }
 
 TEST_F(LocalStoreTest, ATakenNameIsNotReplaced) {
-  auto late = store_.Create("a", 0).value();
+  auto late = store_.Create("a", {}).value();
   ASSERT_TRUE(late->Finish().ok());
   EXPECT_TRUE(absl::IsAlreadyExists(([&] {
     auto first = fs_.Create(dir_ / "snapshots/a", 0600);
     return late->Commit();
   })()));
-  EXPECT_TRUE(absl::IsAlreadyExists(store_.Create("a", 0).status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(store_.Create("a", {}).status()));
 }
 
 TEST_F(LocalStoreTest, MetadataLieBesideAndGoWithTheObject) {
@@ -80,7 +80,7 @@ TEST_F(LocalStoreTest, NamesThatLeaveTheDirectoryAreRefused) {
   for (const char* bad : {"../a", "a/b", "", ".."}) {
     EXPECT_EQ(store_.Remove(bad).code(), StatusCode::kInvalidArgument) << bad;
     EXPECT_EQ(store_.Open(bad).status().code(), StatusCode::kInvalidArgument) << bad;
-    EXPECT_EQ(store_.Create(bad, 0).status().code(), StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(store_.Create(bad, {}).status().code(), StatusCode::kInvalidArgument) << bad;
   }
 }
 
@@ -89,7 +89,7 @@ TEST_F(LocalStoreTest, AMissingDirectoryListsAsEmpty) {
 }
 
 TEST_F(LocalStoreTest, TooLittleSpaceIsSaidBefore) {
-  const Status status = store_.Create("a", std::uint64_t{1} << 60).status();
+  const Status status = store_.Create("a", {.bytes_expected = std::uint64_t{1} << 60}).status();
   EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
   EXPECT_NE(MessageOf(status).find("are free in " + (dir_ / "snapshots")), std::string::npos)
       << status;

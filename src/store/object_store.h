@@ -1,11 +1,14 @@
-// A place that keeps snapshots by name, with a small metadata text beside each: a local folder (S3 comes as another one).
+// A place that keeps snapshots by name, with a small metadata text beside each: a local folder, or a folder of an S3 bucket.
 //
 // An object appears whole or not at all: Create() gives an unfinished one, Commit() makes it durable and gives it its name.
 // Names are plain file names. Unfinished objects are never listed or opened.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -24,10 +27,27 @@ class NewObject : public Sink {
   virtual std::uint64_t bytes() const = 0;
 };
 
+// The attributes an object may have: whose it is.
+inline constexpr char kClusterIdAttribute[] = "cluster-id", kNodeNameAttribute[] = "node-name",
+                      kTokenHashAttribute[] = "token-hash";
+
+struct CreateOptions {
+  // Reserves space where that is possible; 0: unknown.
+  std::uint64_t bytes_expected = 0;
+  // Kept where the store can keep them with the object, as S3's user metadata. A local folder keeps none: the metadata
+  // text says the same.
+  std::map<std::string, std::string> attributes;
+  // Ends waits and retries.
+  std::stop_token stop;
+};
+
 struct ObjectInfo {
   std::string name;
   std::uint64_t bytes = 0;
   absl::Time modified_at;
+  // As ReadMetadata() gives it: kNotFound if there are none.
+  StatusOr<std::string> metadata = absl::NotFoundError("");
+  std::map<std::string, std::string> attributes;
 };
 
 // Thread-safe.
@@ -38,14 +58,14 @@ class ObjectStore {
   // Where an object is, as people see it: "file:///var/lib/.../name".
   virtual std::string Location(const std::string& name) const = 0;
 
-  // kAlreadyExists if the name is taken. `bytes_expected` reserves space where that is possible; 0: unknown.
+  // kAlreadyExists if the name is taken.
   virtual StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name,
-                                                      std::uint64_t bytes_expected) = 0;
+                                                      const CreateOptions& options) = 0;
 
   // kNotFound if there is none.
   virtual StatusOr<std::unique_ptr<RandomAccess>> Open(const std::string& name) = 0;
 
-  // All finished objects, sorted by name.
+  // All finished objects with their metadata, sorted by name.
   virtual StatusOr<std::vector<ObjectInfo>> List() = 0;
 
   // Removes the object, then its metadata. kNotFound if there was no object (metadata that were left are removed).

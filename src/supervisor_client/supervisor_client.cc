@@ -82,6 +82,7 @@ StatusOr<std::string> SupervisorClient::Snapshot(
       .user = kUser,
       .password = password_,
       .ca_pem = ca_pem_};
+  if (!request.no_s3) call.stall_timeout += request.s3.value_or(S3Options()).timeout;
   call.on_body = [&](std::string_view piece) { return lines.Take(piece); };
   ASSIGN_OR_RETURN(const HttpResponse answer, http_->Do(call));
   if (answer.code < 200 || answer.code >= 300) return DecodeError(answer.code, answer.body);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "api/http_server.h"
@@ -20,6 +21,7 @@ namespace holdfast {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // Takes one connection, reads a request, and answers.
@@ -178,6 +180,72 @@ TEST(HttpClient, NobodyThereAndNoUrlAreToldApart) {
     EXPECT_EQ(MakeHttpClient()->Do({.url = bad}).status().code(), StatusCode::kInvalidArgument)
         << bad;
   }
+}
+
+TEST(HttpClient, AClientLivesOnAfterANameThatIsNotFound) {
+  const auto client = MakeHttpClient();
+  for (int i = 0; i < 2; ++i)
+    EXPECT_FALSE(
+        client->Do({.url = "http://none.invalid/", .connect_timeout = absl::Seconds(1)}).ok());
+  OneAnswer server(Answer("x"));
+  EXPECT_EQ(client->Do({.url = server.url()})->body, "x");
+}
+
+TEST(HttpClient, HeadersOfTheAnswerAreFoundWithoutCase) {
+  OneAnswer server(
+      "HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\nETag:  \"a:b\" \r\nX-Two: "
+      "1\r\n"
+      "x-TWO: 2\r\nContent-Length: 0\r\n\r\n");
+  const auto answer = MakeHttpClient()->Do({.url = server.url()});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->Header("etag"), "\"a:b\"");
+  EXPECT_EQ(answer->Header("x-two"), "1");
+  EXPECT_EQ(answer->Header("x-early"), "");
+  OneAnswer endless("HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') + "\r\n\r\n");
+  EXPECT_FALSE(MakeHttpClient()->Do({.url = endless.url()}).ok());
+}
+
+TEST(HttpClient, HeadHasNoBodyAndNothingIsResolvedInAPath) {
+  OneAnswer server("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+  const auto answer = MakeHttpClient()->Do({.method = "HEAD", .url = server.url() + "/../a%2Fb//"});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->Header("content-length"), "1000");
+  EXPECT_THAT(server.request(), StartsWith("HEAD /path/../a%2Fb// HTTP/1.1\r\n"));
+}
+
+TEST(HttpClient, ABorrowedBodyIsSentAsItIs) {
+  const std::string body = "\0binary\xff" + std::string(100'000, 'b');
+  OneAnswer server(Answer("")), empty(Answer(""));
+  const auto client = MakeHttpClient();
+  ASSERT_TRUE(client->Do({.method = "PUT", .url = server.url(), .body_view = body}).ok());
+  EXPECT_TRUE(server.request().ends_with("\r\n\r\n" + body));
+  ASSERT_TRUE(client->Do({.method = "PUT", .url = empty.url()}).ok());
+  EXPECT_THAT(empty.request(), HasSubstr("Content-Length: 0\r\n"));
+}
+
+TEST(HttpClient, AStopEndsATransferThatHangs) {
+  OneAnswer stalled("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx", /*hold=*/true);
+  std::stop_source stop;
+  const auto answer =
+      MakeHttpClient()->Do({.url = stalled.url(), .stop = stop.get_token(), .on_body = [&](auto) {
+                              stop.request_stop();
+                              return OkStatus();
+                            }});
+  EXPECT_TRUE(absl::IsCancelled(answer.status())) << answer.status();
+}
+
+TEST(HttpClient, AProxyThatIsAskedForIsUsedAndNoneIsNone) {
+  OneAnswer proxy(Answer("by proxy"));
+  std::string proxy_url = proxy.url();
+  proxy_url.resize(proxy_url.size() - std::strlen("/path"));
+  EXPECT_EQ(MakeHttpClient()->Do({.url = "http://127.0.0.1:1/x", .proxy = proxy_url})->body,
+            "by proxy");
+  EXPECT_THAT(proxy.request(), StartsWith("GET http://127.0.0.1:1/x HTTP/1.1\r\n"));
+  ::setenv("http_proxy", "http://127.0.0.1:1", 1);
+  const auto answer = MakeHttpClient()->Do(
+      {.url = "http://192.0.2.1/", .proxy = "", .connect_timeout = absl::Milliseconds(50)});
+  ::unsetenv("http_proxy");
+  EXPECT_THAT(MessageOf(answer.status()), Not(HasSubstr("127.0.0.1")));
 }
 
 TEST(HttpClient, AProxyOfTheEnvironmentIsNotForThisHost) {

@@ -205,7 +205,9 @@ WRONG_VALUES = [
     ("server: http://other:9345", "only https:// URLs are supported, invalid scheme: http://other:9345"),
     ("server: https://other:9345", "joining an existing server is not in this version"),
     ("datastore-endpoint: mysql://root:geheim@/k", "other datastores than the embedded etcd are not in this version"),
-    ("etcd-s3: true", "S3 is not in this version"),
+    ("etcd-s3: true", "s3 bucket name was not set"),
+    ("etcd-s3: true\netcd-s3-bucket: b\netcd-s3-timeout: 0s", "etcd-s3-timeout must be greater than 0s"),
+    ("etcd-s3-config-secret: x", "secrets of Kubernetes cannot be read here"),
     ("tls-san: {a: b}", "is a map, expected a value or a list"),
     ("tls-san: [[a]]", "holds a list or map inside a list"),
     ("- a\n- b", "expected keys and values"),
@@ -265,7 +267,7 @@ def test_versions_and_help(bench):
     for argv in (["help"], ["--help"], ["-h"]):
         equal(bench.ok(BIN, *argv).out, overview, argv)
     for words in ("server", "etcd-snapshot save", "etcd-snapshot ls", "etcd-snapshot prune", "etcd-snapshot delete",
-                  "etcd-snapshot status", "restore", "version"):
+                  "etcd-snapshot status", "etcd-snapshot s3-check", "restore", "version"):
         contains(overview, f"  {words} ")
         command = words.split()
         text = bench.ok(BIN, "help", *command).out
@@ -278,7 +280,7 @@ def test_versions_and_help(bench):
     contains(group, "Usage: holdfast etcd-snapshot COMMAND")
     equal(bench.ok(BIN, "help", "etcd-snapshot").out, group)
     # What is not in this version is not offered.
-    check("s3" not in bench.ok(BIN, "server", "--help").out.lower(), "S3 in help")
+    check("datastore-endpoint" not in bench.ok(BIN, "server", "--help").out, "datastores in help")
     for argv, words in ((["fly"], r'unknown command \"fly\"'), (["etcd-snapshot", "fly"], r'unknown command \"etcd-snapshot fly\"'),
                         (["--fly"], "unknown flag --fly"), (["help", "fly"], r'unknown command \"fly\"'),
                         (["version", "now"], "does not take any arguments")):
