@@ -168,7 +168,9 @@ class FakeS3 {
       }
     for (const std::string& line : request.http.headers) {
       const auto colon = line.find(": ");
-      if (colon == std::string::npos || line.find('\n') != std::string::npos)
+      // libcurl would leave out one without a value.
+      if (colon == std::string::npos || colon + 2 == line.size() ||
+          line.find('\n') != std::string::npos)
         return Error(400, "BadRequest", line);
       if (!request.headers.emplace(ToLower(line.substr(0, colon)), line.substr(colon + 2)).second)
         return Error(400, "BadRequest", "twice: " + line);

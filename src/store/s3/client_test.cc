@@ -156,6 +156,14 @@ TEST_F(ClientTest, AWrongSecretOrKeyOrNoneIsToldApart) {
   EXPECT_THAT(HintOf(status), HasSubstr("No credentials were found, so the request was anonymous"));
 }
 
+TEST_F(ClientTest, ACertificateThatIsNotTrustedIsToldWithItsRemedy) {
+  AnswerFirst(100, UnauthenticatedError("https://s3.test: SSL certificate problem"));
+  const Status status = FindBucket(*Make());
+  EXPECT_TRUE(absl::IsUnauthenticated(status));
+  EXPECT_THAT(HintOf(status), HasSubstr("etcd-s3-endpoint-ca"));
+  EXPECT_EQ(s3_.requests().size(), 2u);
+}
+
 TEST_F(ClientTest, AMissingBucketIsSaid) {
   options_.bucket = "other";
   const Status status = FindBucket(*Make());

@@ -95,6 +95,15 @@ TEST_F(S3StoreTest, ObjectsLieWhereRke2KeepsThemAndCarryWhoseTheyAre) {
   EXPECT_EQ(store->Location("a-n1-1.zip"), "s3://bucket/prod/a-n1-1.zip");
 }
 
+TEST_F(S3StoreTest, AnAttributeWithoutAValueIsLeftOutAndOneThatFitsNoHeaderRefused) {
+  const auto store = Open();
+  ASSERT_TRUE(
+      Save(*store, "a", "x", {.attributes = {{"node-name", "n"}, {"token-hash", ""}}}).ok());
+  EXPECT_THAT(store->List().value().at(0).attributes, ElementsAre(Pair("node-name", "n")));
+  EXPECT_EQ(Save(*store, "b", "x", {.attributes = {{"node-name", "n\r\nx: y"}}}).code(),
+            StatusCode::kInvalidArgument);
+}
+
 TEST_F(S3StoreTest, WhatIsSetGoesWithEveryObjectButTheClassOnlyWithSnapshots) {
   options_.server_side_encryption = "aws:kms";
   options_.kms_key_id = "key";
@@ -238,6 +247,7 @@ TEST_F(S3StoreTest, OtherBytesThanWereSentAreNotASnapshot) {
     return answer;
   };
   EXPECT_TRUE(absl::IsDataLoss(Save(*store, "b", "eight...")));
+  EXPECT_THAT(s3_.objects, IsEmpty());
 }
 
 TEST_F(S3StoreTest, ETagsThatAreNoMd5SayNothing) {
