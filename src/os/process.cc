@@ -221,18 +221,12 @@ class PosixChild final : public ChildProcess {
   }
 
   bool WaitForOutputEnd(absl::Duration length) {
-<<<<<<< HEAD
     const auto end = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(length);
     const MutexLock lock(mutex_);
     while (!output_ended_) {
       if (changed_.wait_until(mutex_, end) == std::cv_status::timeout) break;
     }
     return output_ended_;
-=======
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, absl::ToChronoMilliseconds(length),
-                             [this]() HF_REQUIRES(mutex_) { return output_ended_; });
->>>>>>> s3
   }
 
   const pid_t pid_;
