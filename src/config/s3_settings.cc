@@ -135,7 +135,7 @@ StatusOr<S3Settings> ReadS3Settings(const Settings& settings, const Distribution
     RETURN_IF_ERROR(ReadWriting(settings, out));
   out.options.header_prefix = distribution.s3_header_prefix;
   if (out.on.value_or(false) && out.options.bucket.empty())
-    return WithHint(settings.Invalid("etcd-s3-bucket", "s3 bucket name was not set"),
+    return WithHint(settings.Invalid("etcd-s3", "s3 bucket name was not set"),
                     "Give it with --etcd-s3-bucket.");
   if (!out.on && settings.Where("etcd-s3-bucket").starts_with("-"))
     return settings.Invalid("etcd-s3-bucket", "it has no effect without --etcd-s3");

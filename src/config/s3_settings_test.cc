@@ -82,9 +82,9 @@ TEST(S3Settings, RetentionIsThatOfTheDirectoryIfOnlyThatIsSet) {
 
 TEST(S3Settings, WhatCannotBeIsRefused) {
   EXPECT_EQ(MessageOf(Read({"server", "--etcd-s3"}).status()),
-            "invalid etcd-s3-bucket: s3 bucket name was not set");
+            "invalid etcd-s3: s3 bucket name was not set");
   EXPECT_EQ(MessageOf(Read({"etcd-snapshot", "s3-check"}).status()),
-            "invalid etcd-s3-bucket: s3 bucket name was not set");
+            "invalid etcd-s3: s3 bucket name was not set");
   EXPECT_EQ(Error({"--etcd-s3-timeout=0s"}),
             "invalid etcd-s3-timeout: etcd-s3-timeout must be greater than 0s");
   EXPECT_NE(Error({"--etcd-s3-endpoint=https://h"}).find("neither scheme nor path"),

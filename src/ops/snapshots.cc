@@ -69,7 +69,8 @@ PruneReport Prune(ObjectStore& store, const RetentionRule& rule, bool go_on_afte
       if (!go_on_after_errors) return report;
       continue;
     }
-    LogInfo("Removed {}: {} of base {} are kept", store.Location(name), rule.keep, rule.base);
+    LogInfo("Removed snapshot {}{}: {} of base {} are kept", name,
+            rule.cluster_id ? " from S3" : "", rule.keep, rule.base);
     report.deleted.push_back(name);
   }
   return report;
@@ -195,7 +196,7 @@ DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::
       const Status removed = store->Remove(name);
       found = found || !absl::IsNotFound(removed);
       if (removed.ok()) {
-        LogInfo("Deleted {}", store->Location(name));
+        LogInfo("Deleted snapshot {}{}", name, store == &directory ? "" : " from S3");
         report.deleted.push_back(name);
       } else if (!absl::IsNotFound(removed) && report.status.ok()) {
         report.status = removed;
