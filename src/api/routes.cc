@@ -31,7 +31,9 @@ ApiResponse MembersResponse(const StatusOr<std::vector<etcd::MemberInfo>>& membe
     list.push_back(std::move(json));
   }
   return {.content_type = kJsonType,
-          .body = nlohmann::ordered_json{{"members", list}}.dump() + "\n"};
+          .body = nlohmann::ordered_json{{"members", list}}.dump(
+                      -1, ' ', false, nlohmann::json::error_handler_t::replace) +
+                  "\n"};
 }
 
 // Turns progress calls into lines, not too many of them.

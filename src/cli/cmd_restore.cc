@@ -87,7 +87,8 @@ std::string StatusJson(const VerifiedSnapshot& v) {
   auto hashes = nlohmann::ordered_json::array();
   for (const auto& [key, value] : v.found.bootstrap) hashes.push_back(BaseName(key));
   json["tokenHashes"] = hashes;
-  return json.dump() + "\n";
+  // Keys of a foreign snapshot need not be UTF-8.
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ std::string S3CheckJson(const std::vector<S3CheckStep>& steps) {
     if (!step.detail.empty()) json.back()["detail"] = step.detail;
     if (!step.status.ok()) json.back()["error"] = MessageOf(step.status);
   }
-  return json.dump(4) + "\n";
+  // What a server said need not be UTF-8.
+  return json.dump(4, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string S3CheckTable(const std::vector<S3CheckStep>& steps) {

@@ -51,6 +51,17 @@ def compressed(bench):
 
 # --- what it says ---
 
+def test_keys_that_are_no_text(bench):
+    etcd = BareEtcd(bench).start()
+    etcd.etcdctl("put", "/bootstrap/\udcff", "x")  # the byte ff
+    path = bench.dir / "odd.db"
+    etcd.etcdctl("snapshot", "save", path)
+    etcd.stop()
+    result = status(bench, path, "-o", "json")
+    equal(result.code, 0, result)
+    equal(json.loads(result.out)["tokenHashes"], ["\ufffd"])
+
+
 def test_the_numbers_are_etcds_own(bench):
     for etcd_dir in etcd_versions():
         path = busy_snapshot(bench, etcd_dir)
