@@ -178,7 +178,12 @@ S3Client::Try S3Client::Send(const S3Request& request, const S3Credentials& cred
   std::unique_ptr<HttpClient> client = Borrow();
   StatusOr<HttpResponse> answer = client->Do(http);
   Return(std::move(client));
-  if (!answer.ok()) return {.answer = Annotate(answer.status(), request.method)};
+  if (!answer.ok()) {
+    // Of whom it says that it cannot be reached may be the proxy. Its URL may hold a password.
+    const bool by_proxy = !options_.proxy.empty() && options_.proxy != "none";
+    return {.answer =
+                Annotate(answer.status(), request.method + (by_proxy ? " by etcd-s3-proxy" : ""))};
+  }
   const bool error_inside =
       request.method == "POST" && answer->code == 200 && ParseS3Error(answer->body).has_value();
   if (answer->code >= 200 && answer->code < 300 && !error_inside)
