@@ -50,7 +50,8 @@ def test_from_everywhere(bench):
         contains(result.out, "seen")
     equal(len(aws.given), 3)
     server = bench.server("uploads").start(*bare(fake, bucket, folder="f"), env=environment(bench, **cases["instance"]))
-    equal(objects(bucket, "f"), [server.save().name])
+    name = server.save().name
+    equal(objects(bucket, "f"), [name])
     server.stop()
 
 

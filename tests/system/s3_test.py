@@ -323,7 +323,8 @@ def test_by_a_proxy(bench):
     fake = s3_servers.Fake(bench)
     bucket, proxy = fake.bucket(), FaultProxy(bench.port(), None)
     bench.stack.callback(proxy.stop)
-    server = bench.server("env").start(*fake.flags(bucket), env={"HTTP_PROXY": "", "http_proxy": f"http://127.0.0.1:{proxy.port}", "NO_PROXY": ""})
+    elsewhere = f"elsewhere.test:{fake.server.port}"  # never for a server on this host
+    server = bench.server("env").start(*fake.flags(bucket, endpoint=elsewhere), env={"http_proxy": f"http://127.0.0.1:{proxy.port}"})
     server.save()
     check(proxy.log, "the proxy of the environment was not used")
     server.stop()
