@@ -209,7 +209,7 @@ class PosixChild final : public ChildProcess {
   bool WaitForOutputEnd(absl::Duration length) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, absl::ToChronoMilliseconds(length),
-                             [this] { return output_ended_; });
+                             [this]() HF_REQUIRES(mutex_) { return output_ended_; });
   }
 
   const pid_t pid_;

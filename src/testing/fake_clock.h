@@ -71,4 +71,33 @@ class FakeClock final : public Clock {
       sleepers_;  // when it wakes -> how long it asked for
 };
 
+// A clock that sleepers move: nobody waits, and all who asked for a while see it pass.
+class SteppingClock final : public Clock {
+ public:
+  explicit SteppingClock(absl::Time start = absl::FromUnixSeconds(1'700'000'000)) : now_(start) {}
+
+  absl::Time Now() override {
+    const MutexLock lock(mutex_);
+    return now_;
+  }
+  absl::Duration Steady() override {
+    const MutexLock lock(mutex_);
+    return steady_;
+  }
+  bool Sleep(absl::Duration length, std::stop_token stop) override {
+    Advance(length);
+    return !stop.stop_requested();
+  }
+  void Advance(absl::Duration length) {
+    const MutexLock lock(mutex_);
+    now_ += length;
+    steady_ += length;
+  }
+
+ private:
+  Mutex mutex_;
+  absl::Time now_ HF_GUARDED_BY(mutex_);
+  absl::Duration steady_ HF_GUARDED_BY(mutex_) = absl::Seconds(1000);
+};
+
 }  // namespace holdfast::testing

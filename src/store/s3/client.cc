@@ -68,6 +68,21 @@ absl::Duration RetryAfter(const HttpResponse& answer) {
   return seconds ? absl::Seconds(std::min<std::uint64_t>(*seconds, 3600)) : absl::ZeroDuration();
 }
 
+// There was no answer.
+Status TransportError(const S3Request& request, const S3Options& options, const Status& error) {
+  // Of whom it says that it cannot be reached may be the proxy. Its URL may hold a password.
+  const bool by_proxy = !options.proxy.empty() && options.proxy != "none";
+  const Status status = Annotate(error, request.method + (by_proxy ? " by etcd-s3-proxy" : ""));
+  if (absl::IsUnauthenticated(error)) {
+    return WithHint(
+        status,
+        "This host does not trust the server's certificate: etcd-s3-endpoint-ca names its CA.");
+  }
+  if (MessageOf(error).find("wrong version number") != std::string::npos)
+    return WithHint(status, "The server may speak plain http: that is etcd-s3-insecure.");
+  return status;
+}
+
 }  // namespace
 
 std::optional<absl::Time> DateOf(const HttpResponse& answer) {
@@ -133,8 +148,7 @@ S3Client::Try S3Client::CallOnce(const S3Request& request) {
   StatusOr<S3Credentials> credentials = credentials_.Get();
   if (!credentials.ok()) return {.answer = credentials.status()};
   Try result = Send(request, *credentials);
-  const StatusCode code = result.answer.status().code();
-  if (code != StatusCode::kPermissionDenied && code != StatusCode::kUnauthenticated) return result;
+  if (!result.credentials_refused) return result;
   // Keys that were changed, or a session that ended early: once with what their source says now.
   if (!credentials_.Renew(*credentials)) return result;
   credentials = credentials_.Get();
@@ -178,17 +192,15 @@ S3Client::Try S3Client::Send(const S3Request& request, const S3Credentials& cred
   std::unique_ptr<HttpClient> client = Borrow();
   StatusOr<HttpResponse> answer = client->Do(http);
   Return(std::move(client));
-  if (!answer.ok()) {
-    // Of whom it says that it cannot be reached may be the proxy. Its URL may hold a password.
-    const bool by_proxy = !options_.proxy.empty() && options_.proxy != "none";
-    return {.answer =
-                Annotate(answer.status(), request.method + (by_proxy ? " by etcd-s3-proxy" : ""))};
-  }
+  if (!answer.ok()) return {.answer = TransportError(request, options_, answer.status())};
   const bool error_inside =
       request.method == "POST" && answer->code == 200 && ParseS3Error(answer->body).has_value();
   if (answer->code >= 200 && answer->code < 300 && !error_inside)
     return {.answer = std::move(answer)};
-  return {.answer = ErrorOf(request, *answer, credentials), .asked = RetryAfter(*answer)};
+  const Status error = ErrorOf(request, *answer, credentials);
+  return {.answer = error,
+          .asked = RetryAfter(*answer),
+          .credentials_refused = absl::IsPermissionDenied(error) || absl::IsUnauthenticated(error)};
 }
 
 Status S3Client::ErrorOf(const S3Request& request, const HttpResponse& answer,

@@ -46,10 +46,11 @@ class S3Client {
   StatusOr<HttpResponse> Call(const S3Request& request);
   StatusOr<HttpResponse> Call(const S3Request& request, const RetryPolicy& policy);
 
-  // One try. `asked`: how long the server wants us to wait.
+  // One try.
   struct Try {
     StatusOr<HttpResponse> answer;
-    absl::Duration asked = absl::ZeroDuration();
+    absl::Duration asked = absl::ZeroDuration();  // how long the server wants us to wait
+    bool credentials_refused = false;
   };
   Try CallOnce(const S3Request& request);
 

@@ -11,6 +11,11 @@ constexpr absl::Duration kRenewBefore = absl::Minutes(5);
 // Others are not asked for more often: a source that hands out what is about to expire would be asked at each request.
 constexpr absl::Duration kRenewLast = absl::Seconds(10);
 
+bool Same(const S3Credentials& a, const S3Credentials& b) {
+  return a.access_key == b.access_key && a.secret_key == b.secret_key &&
+         a.session_token == b.session_token;
+}
+
 }  // namespace
 
 Status CredentialsChain::FindLocked() {
@@ -48,14 +53,9 @@ StatusOr<S3Credentials> CredentialsChain::Get() {
 
 bool CredentialsChain::Renew(const S3Credentials& refused) {
   const MutexLock lock(mutex_);
-  const auto others = [&] {
-    return current_ && (current_->access_key != refused.access_key ||
-                        current_->session_token != refused.session_token ||
-                        current_->secret_key != refused.secret_key);
-  };
-  if (others()) return true;  // another thread was faster
-  if (found_ == nullptr || !FindLocked().ok()) return false;
-  return others();
+  if (!current_) return false;
+  if (!Same(*current_, refused)) return true;  // another thread was faster
+  return found_ != nullptr && FindLocked().ok() && !Same(*current_, refused);
 }
 
 std::string CredentialsChain::WhyNone() {

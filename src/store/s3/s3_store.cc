@@ -212,6 +212,7 @@ class S3Store final : public ObjectStore {
     const S3Options& options = client_->options();
     std::map<std::string, std::string> headers;
     for (const auto& [name, value] : attributes) {
+      if (value.empty()) continue;  // no header can say that
       const bool printable =
           std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < 0x7f; });
       if (!printable)

@@ -104,8 +104,15 @@ class S3Upload final : public NewObject {
     const auto present = HeadS3Object(*client_, options_.key, stop_.get_token());
     if (present.ok()) return AlreadyExistsError("{} exists", client_->Location(options_.key));
     if (!absl::IsNotFound(present.status())) return present.status();
-    RETURN_IF_ERROR(upload_id_.empty() ? PutS3Object(*client_, RequestOptions(), WholeBody())
-                                       : Complete());
+    const Status stored =
+        upload_id_.empty() ? PutS3Object(*client_, RequestOptions(), WholeBody()) : Complete();
+    if (absl::IsDataLoss(stored)) {
+      // best effort: nobody shall take for a snapshot what is none
+      client_->Call({.method = "DELETE", .key = options_.key}, client_->first_contact())
+          .status()
+          .IgnoreError();
+    }
+    RETURN_IF_ERROR(stored);
     committed_ = true;
     return OkStatus();
   }
