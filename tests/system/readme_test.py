@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 
+import s3_servers
 from harness import BIN, TOP, check, contains, equal
 
 README = (TOP / "README.md").read_text()
@@ -71,19 +72,19 @@ def test_the_five_minutes(bench):
 
 
 def test_the_restores(bench):
-    server = bench.server("data")
+    server, fake = bench.server("data"), s3_servers.Fake(bench)
     env = environment(bench, server)
 
     def shell(text, **more):
         # The README's names for what the test has elsewhere.
         for old, new in {"on-demand-node-1-1753178523": snapshot.name, "/root/old-token": str(bench.dir / "old-token"),
-                         "/root/": str(bench.dir) + "/", "/var/lib/etcd-restored": str(bench.dir / "restored")}.items():
+                         "/root/": str(bench.dir) + "/", "s3.example.org": fake.host, "/var/lib/etcd-restored": str(bench.dir / "restored")}.items():
             text = text.replace(old, new)
         result = bench.run("bash", "-e", stdin=text, env={**env, **more})
         equal(result.code, 0, text, result)
         return result
 
-    same_host, new_host, reset, bare = blocks("My cluster is gone: restore", "sh")
+    same_host, new_host, bucket, reset, bare = blocks("My cluster is gone: restore", "sh")
     equal(bench.run("systemctl", "start", env=env).code, 0)
     server.fill(20)
     before = server.dump()
@@ -103,6 +104,15 @@ def test_the_restores(bench):
     server.data_dir = bench.dir / "new-host"
     shell(new_host, HOLDFAST_DATA_DIR=str(server.data_dir))
     equal(server.dump(), before, "new host")
+    shell("systemctl stop holdfast-server")
+
+    # What the README leaves to the configuration, and whether it is plain HTTP.
+    fake.bucket("backups").put(f"prod/{snapshot.name}", snapshot.read_bytes())
+    server.data_dir = bench.dir / "from-bucket"
+    listed = shell(bucket, HOLDFAST_DATA_DIR=str(server.data_dir), HOLDFAST_ETCD_S3_INSECURE="true",
+                   HOLDFAST_ETCD_S3_ACCESS_KEY=fake.access_key, AWS_SECRET_ACCESS_KEY=fake.secret_key)
+    contains(listed.out, f"s3://backups/prod/{snapshot.name}")
+    equal(server.dump(), before, "from the bucket")
     shell("systemctl stop holdfast-server")
     shell(bare)
     check((bench.dir / "restored/member/snap/db").exists())
