@@ -6,12 +6,12 @@ import s3_servers
 from credential_server import CredentialServer
 from fault_proxy import Answer, FaultProxy
 from harness import check, contains, equal
-from s3_test import NO_INSTANCE, Asker, objects
+from s3_test import NO_CREDENTIALS, Asker, objects
 
 
 def environment(bench, **more):
     """Nothing of the machine's own."""
-    return {"HOME": str(bench.dir), **NO_INSTANCE, **more}
+    return {**NO_CREDENTIALS, "HOME": str(bench.dir), **more}
 
 
 def bare(service, bucket, **changes):
