@@ -179,8 +179,8 @@ class Rule:
 # --- the proxy ---
 
 class FaultProxy:
-    """Listens on 127.0.0.1:port from the beginning. As a forward proxy (to_port None) it goes where the client says, by an
-    absolute URL or CONNECT."""
+    """Listens on 127.0.0.1:port from the beginning. As a forward proxy (to_port None) it goes to the port that the client says,
+    by an absolute URL or CONNECT; every host is this host."""
 
     def __init__(self, port, to_port):
         self.port, self.to_port, self.stopped = port, to_port, False
@@ -242,8 +242,8 @@ class Connection:
                     except OSError:
                         pass
 
-    def connect(self, host, port):
-        self.server = socket.create_connection((host, port), timeout=120)
+    def connect(self, port):
+        self.server = socket.create_connection(("127.0.0.1", port), timeout=120)
         self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.server_reader = self.server.makefile("rb")
 
@@ -259,9 +259,9 @@ class Connection:
             host, _, target = target.removeprefix("http://").partition("/")
             target, lines[0] = "/" + target, lines[0].replace(f"http://{host}", "", 1)
             if self.server is None:
-                self.connect(host.rsplit(":", 1)[0], int(host.rsplit(":", 1)[1]))
+                self.connect(int(host.rsplit(":", 1)[1]))
         elif self.server is None:
-            self.connect("127.0.0.1", self.proxy.to_port)
+            self.connect(self.proxy.to_port)
         action = self.proxy.action_for(self.method, target)
         length = int(fields.get("content-length", 0))
         answer = action.answer(self)
@@ -327,7 +327,7 @@ class Connection:
 
     def tunnel(self, target):
         self.proxy.action_for("CONNECT", target)
-        self.connect(target.rsplit(":", 1)[0], int(target.rsplit(":", 1)[1]))
+        self.connect(int(target.rsplit(":", 1)[1]))
         self.client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
         def back():

@@ -6,12 +6,12 @@ import s3_servers
 from credential_server import CredentialServer
 from fault_proxy import Answer, FaultProxy
 from harness import check, contains, equal
-from s3_test import NO_INSTANCE, Asker, objects
+from s3_test import NO_CREDENTIALS, Asker, objects
 
 
 def environment(bench, **more):
     """Nothing of the machine's own."""
-    return {"HOME": str(bench.dir), **NO_INSTANCE, **more}
+    return {**NO_CREDENTIALS, "HOME": str(bench.dir), **more}
 
 
 def bare(service, bucket, **changes):
@@ -50,7 +50,8 @@ def test_from_everywhere(bench):
         contains(result.out, "seen")
     equal(len(aws.given), 3)
     server = bench.server("uploads").start(*bare(fake, bucket, folder="f"), env=environment(bench, **cases["instance"]))
-    equal(objects(bucket, "f"), [server.save().name])
+    name = server.save().name
+    equal(objects(bucket, "f"), [name])
     server.stop()
 
 

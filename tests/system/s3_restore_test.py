@@ -70,13 +70,15 @@ def rke2_bucket(bench, service, server):
     snapshot = server.save()
     token_hash = hashlib.sha256(server.password.encode()).hexdigest()[:12]
     plain, zipped = "etcd-snapshot-cp-1-1700000000", "etcd-snapshot-cp-1-1700018000.zip"
-    copy = bench.dir / zipped.removesuffix(".zip")
+    made = bench.dir / "rke2-made"  # not where a restore looks for files
+    made.mkdir()
+    copy = made / zipped.removesuffix(".zip")
     copy.write_bytes(snapshot.read_bytes())
-    bench.ok("zip", "-q", "-j", bench.dir / zipped, copy)
+    bench.ok("zip", "-q", "-j", made / zipped, copy)
     bucket = service.bucket("rke2")
     about = {"Rke2_Cluster_Id": "5d4f9a52-51c2-4a51-8f0b-0d5b7c1f2a11", "Rke2_Node_Name": "cp-1", "Rke2_Token_Hash": token_hash}
     bucket.put(f"prod/{plain}", snapshot.read_bytes(), **about)
-    bucket.put(f"prod/{zipped}", (bench.dir / zipped).read_bytes(), **about)
+    bucket.put(f"prod/{zipped}", (made / zipped).read_bytes(), **about)
     bucket.put(f"prod/.metadata/{zipped}", json.dumps({"rancher": "backup", "reason": "before the upgrade"}), **about)
     return bucket, plain, zipped, token_hash
 

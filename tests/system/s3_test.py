@@ -10,8 +10,10 @@ from harness import check, contains, equal, wait_for
 from probe import metrics
 from s3_servers import set_policy
 
-# So that no test waits for an instance's metadata service.
-NO_INSTANCE = {"AWS_EC2_METADATA_DISABLED": "true"}
+# Nothing of the machine's own, and no waiting for an instance's metadata service.
+NO_CREDENTIALS = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent", **dict.fromkeys((
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), "")}
 EVERY_SECOND = "--etcd-snapshot-schedule-cron=@every 1s"
 
 
@@ -37,7 +39,7 @@ def objects(bucket, folder):
 def story(bench, service, folder):
     bucket = service.bucket("backups")
     flags = service.flags(bucket, folder)
-    server = bench.server().start(*flags, env=NO_INSTANCE)
+    server = bench.server().start(*flags, env=NO_CREDENTIALS)
     server.fill(60)
     before, token = server.dump(), server.token
     plain, zipped = server.save().name, server.save("--etcd-snapshot-compress").name
@@ -232,7 +234,7 @@ class Asker:
     """A server without S3, and saves with S3 settings of their own."""
 
     def __init__(self, bench):
-        self.server = bench.server().start(env=NO_INSTANCE)
+        self.server = bench.server().start(env=NO_CREDENTIALS)
 
     def fails(self, flags, *texts, env=None, saved=0):
         before = set(self.server.snapshots.glob("*")) if self.server.snapshots.exists() else set()
@@ -268,7 +270,7 @@ def test_wrong_settings_are_told(bench):
         asker.fails(service.flags(bucket, endpoint="no-such-host.invalid", timeout="1s"), "no-such-host.invalid")
         asker.fails(service.flags(bucket, timeout="0s"), "etcd-s3-timeout must be greater than 0s")
         asker.fails(service.flags(bucket, proxy="10.0.0.1:3128"), "proxy URL must include scheme and host")
-        asker.fails(service.flags(bucket, access_key=None, secret_key=None), "credentials", env=NO_INSTANCE)
+        asker.fails(service.flags(bucket, access_key=None, secret_key=None), "credentials", env=NO_CREDENTIALS)
     asker.fails(fake.flags(fake.client("backups"), region="us-west-2"), "region")
     fake.server.clock_ahead = 3600
     asker.fails(fake.flags(fake.client("backups")), "clock")
@@ -323,7 +325,8 @@ def test_by_a_proxy(bench):
     fake = s3_servers.Fake(bench)
     bucket, proxy = fake.bucket(), FaultProxy(bench.port(), None)
     bench.stack.callback(proxy.stop)
-    server = bench.server("env").start(*fake.flags(bucket), env={"HTTP_PROXY": "", "http_proxy": f"http://127.0.0.1:{proxy.port}", "NO_PROXY": ""})
+    elsewhere = f"elsewhere.test:{fake.server.port}"  # never for a server on this host
+    server = bench.server("env").start(*fake.flags(bucket, endpoint=elsewhere), env={"http_proxy": f"http://127.0.0.1:{proxy.port}"})
     server.save()
     check(proxy.log, "the proxy of the environment was not used")
     server.stop()
@@ -370,19 +373,19 @@ def test_the_check_says_what_is_missing(bench):
     fake = s3_servers.Fake(bench)
     bucket = fake.bucket()
     flags = fake.flags(bucket, "prod")
-    good = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_INSTANCE)
+    good = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_CREDENTIALS)
     equal(good.code, 0, good)
     equal(bucket.list(), {}, "left by the check")
     equal(bucket.uploads(), [])
     for action in ("s3:DeleteObject", "s3:PutObject", "s3:GetObject", "s3:ListBucket"):
         fake.server.deny(action)
-        bad = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_INSTANCE)
+        bad = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_CREDENTIALS)
         check(bad.code != 0, action, bad)
         contains(bad.out + bad.err, action)
         fake.server.allow(action)
         for key in bucket.list():
             bucket.delete(key)
     fake.server.clock_ahead = 3600
-    skewed = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_INSTANCE)
+    skewed = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_CREDENTIALS)
     check(skewed.code != 0, skewed)
     contains(skewed.out + skewed.err, "clock")

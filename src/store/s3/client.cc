@@ -69,8 +69,10 @@ absl::Duration RetryAfter(const HttpResponse& answer) {
 }
 
 // There was no answer.
-Status TransportError(const S3Request& request, const Status& error) {
-  const Status status = Annotate(error, request.method);
+Status TransportError(const S3Request& request, const S3Options& options, const Status& error) {
+  // Of whom it says that it cannot be reached may be the proxy. Its URL may hold a password.
+  const bool by_proxy = !options.proxy.empty() && options.proxy != "none";
+  const Status status = Annotate(error, request.method + (by_proxy ? " by etcd-s3-proxy" : ""));
   if (absl::IsUnauthenticated(error)) {
     return WithHint(
         status,
@@ -190,7 +192,7 @@ S3Client::Try S3Client::Send(const S3Request& request, const S3Credentials& cred
   std::unique_ptr<HttpClient> client = Borrow();
   StatusOr<HttpResponse> answer = client->Do(http);
   Return(std::move(client));
-  if (!answer.ok()) return {.answer = TransportError(request, answer.status())};
+  if (!answer.ok()) return {.answer = TransportError(request, options_, answer.status())};
   const bool error_inside =
       request.method == "POST" && answer->code == 200 && ParseS3Error(answer->body).has_value();
   if (answer->code >= 200 && answer->code < 300 && !error_inside)
