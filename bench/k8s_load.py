@@ -9,7 +9,7 @@ not compress), services, endpoint slices, 200 nodes (10 KB), leases. Pods of one
 is put, one revision each, until keys and values come to MEGABYTES; then HOURS (default 0.2) of churn: lease renewals, status
 updates, object updates, events that come and go, and a compaction every five minutes to the revision of five minutes before.
 
-Talks to etcd's JSON gateway, so it needs nothing but Python; works with etcd 3.4, 3.5 and 3.6. The same seed gives the same
+Talks to etcd's JSON gateway, so it needs nothing but Python; works with etcd 3.4 and 3.5. The same seed gives the same
 keys and values.
 """
 import base64

@@ -60,6 +60,13 @@ TEST(Arguments, AliasesAndLettersBelongToTheirCommand) {
       "2");
 }
 
+TEST(Arguments, TheS3CheckTakesTheFlagsOfASave) {
+  const auto line = ParseArguments({"etcd-snapshot", "s3-check", "--data-dir=/d", "-s", "https://h:1",
+                                    "--etcd-token=t", "--dir=/s", "--s3-bucket=b"});
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(ValueOf(*line, "etcd-s3-bucket"), "b");
+}
+
 TEST(Arguments, WhatIsWrongIsNamedWithASuggestion) {
   const Status flag = ParseArguments({"server", "--etcd-snapshot-retension=5"}).status();
   EXPECT_EQ(MessageOf(flag), "unknown flag --etcd-snapshot-retension for server");

@@ -114,6 +114,11 @@ constexpr auto kFlags = std::to_array<Flag>({
      "Compress the snapshot (default: the server's setting)", "ETCD_SNAPSHOT_COMPRESS"},
     {kSnapshotCommands, "snapshot-retention", "etcd-snapshot-retention", 0, kInteger, "N", "",
      "Snapshots that are kept (default: the server's setting)", "ETCD_SNAPSHOT_RETENTION"},
+    // Who replaces "save" by "s3-check" in a command need not take these away.
+    {kS3Check, "data-dir", "", 'd', kText, "DIR", "", "", "", "", false, /*hidden=*/true},
+    {kS3Check, "etcd-server", "", 's', kText, "URL", "", "", "", "", false, /*hidden=*/true},
+    {kS3Check, "etcd-token", "", 't', kText, "TOKEN", "", "", "", "", true, /*hidden=*/true},
+    {kS3Check, "dir", "etcd-snapshot-dir", 0, kText, "DIR", "", "", "", "", false, /*hidden=*/true},
     {kSnapshotList | kSnapshotStatus | kS3Check, "output", "", 'o', kText, "table|json|yaml",
      "table", "Output format", "-"},
 

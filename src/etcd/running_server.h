@@ -34,6 +34,9 @@ class RunningServer {
   const std::shared_ptr<Client>& client() { return client_; }
   ServerProcess& process() { return *process_; }
 
+  // That it ended, and its last words: kFailedPrecondition.
+  Status Ended(const ExitReason& reason) const;
+
   // SIGTERM, and SIGKILL if it does not end within seconds. Our own connection is closed first: etcd waits for it.
   // client() is null then; whoever still holds it delays the end.
   void Stop();
@@ -46,7 +49,6 @@ class RunningServer {
         client_(std::move(client)),
         process_(std::move(process)) {}
   Status Health();
-  Status Ended(const ExitReason& reason) const;
 
   Clock& clock_;
   const int client_port_;

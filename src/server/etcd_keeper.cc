@@ -91,9 +91,7 @@ EtcdKeeper::Life EtcdKeeper::LiveOnce(std::stop_token stop) {
     SetHealth(OkStatus());
     while (true) {
       if (const auto reason = server.process().child().Wait(kWatchInterval, stop)) {
-        const std::string words = server.process().LastWords();
-        life.end = FailedPreconditionError("etcd ended with {}{}{}", reason->Describe(),
-                                           words.empty() ? "" : ": ", words);
+        life.end = server.Ended(*reason);
         break;
       }
       if (stop.stop_requested()) break;
