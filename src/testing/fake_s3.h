@@ -65,6 +65,12 @@ class FakeS3 {
         std::count_if(all.begin(), all.end(), [&](const auto& r) { return r.starts_with(begin); }));
   }
 
+  // As somebody else would, while requests run.
+  void Overwrite(const std::string& key, std::string data) {
+    const std::scoped_lock lock(mutex_);
+    Put(key, std::move(data), {});
+  }
+
   std::unique_ptr<HttpClient> MakeClient() { return std::make_unique<Client>(*this); }
 
   static HttpResponse Error(int code, const std::string& name, const std::string& message = "No.") {

@@ -296,7 +296,7 @@ TEST_F(S3StoreTest, AnObjectThatIsReplacedWhileItIsReadIsNotMixed) {
   const auto object = store->Open("a").value();
   std::uint8_t byte;
   ASSERT_TRUE(object->ReadAt(0, {&byte, 1}).ok());
-  s3_.objects.at("prod/a").etag = "another";
+  s3_.Overwrite("prod/a", std::string(Large().size(), 'x'));
   EXPECT_EQ(object->ReadAt(Large().size() - 1, {&byte, 1}).status().code(),
             StatusCode::kFailedPrecondition);
 }
