@@ -42,11 +42,8 @@ class LineStream {
 };
 
 struct Route {
-  enum class Access {
-    kAnyone,
-    kAgent,
-    kServer
-  };  // who may call: nobody knows, the agent's or the server's password, the server's
+  // Who may call: anybody, who has the agents' or the server's password, who has the server's.
+  enum class Access { kAnyone, kAgent, kServer };
 
   std::string method, path;
   Access access = Access::kServer;

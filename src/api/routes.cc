@@ -1,7 +1,5 @@
 #include "api/routes.h"
 
-#include <nlohmann/json.hpp>
-
 #include <atomic>
 #include <chrono>
 
@@ -16,24 +14,6 @@ ApiResponse Text(std::string body) { return {.body = std::move(body)}; }
 ApiResponse HealthResponse(const Status& status) {
   if (status.ok()) return Text("ok");
   return {.code = 503, .body = MessageOf(status) + "\n"};
-}
-
-ApiResponse MembersResponse(const StatusOr<std::vector<etcd::MemberInfo>>& members) {
-  if (!members.ok())
-    return {.code = HttpCodeOf(members.status()),
-            .content_type = kJsonType,
-            .body = EncodeError(members.status())};
-  auto list = nlohmann::ordered_json::array();
-  for (const etcd::MemberInfo& m : *members) {
-    nlohmann::ordered_json json = {{"ID", m.id}, {"name", m.name}, {"peerURLs", m.peer_urls}};
-    if (!m.client_urls.empty()) json["clientURLs"] = m.client_urls;
-    if (m.is_learner) json["isLearner"] = true;
-    list.push_back(std::move(json));
-  }
-  return {.content_type = kJsonType,
-          .body = nlohmann::ordered_json{{"members", list}}.dump(
-                      -1, ' ', false, nlohmann::json::error_handler_t::replace) +
-                  "\n"};
 }
 
 // Turns progress calls into lines, not too many of them.
@@ -112,7 +92,6 @@ std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_
          return ApiResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                             .body = b->MetricsPage()};
        })},
-      {"GET", "/db/info", Access::kServer, simple([b] { return MembersResponse(b->Members()); })},
       {"POST", "/db/snapshot", Access::kServer,
        [b, domain = std::string(label_domain)](const ApiRequest& request, LineStream& lines) {
          return SnapshotResponse(*b, domain, request, lines);

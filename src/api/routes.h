@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "api/http_server.h"
-#include "etcd/client.h"
 #include "protocol/snapshot_api.h"
 
 namespace holdfast {
@@ -21,7 +20,6 @@ class ApiBackend {
   virtual Status Ready() = 0;
   virtual Status Live() = 0;
   virtual std::string MetricsPage() = 0;
-  virtual StatusOr<std::vector<etcd::MemberInfo>> Members() = 0;
 
   virtual StatusOr<SnapshotResult> SaveSnapshot(
       const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;

@@ -19,7 +19,6 @@ class FakeBackend final : public ApiBackend {
   Status Ready() override { return ready; }
   Status Live() override { return live; }
   std::string MetricsPage() override { return "x 1\n"; }
-  StatusOr<std::vector<etcd::MemberInfo>> Members() override { return members; }
   StatusOr<SnapshotResult> SaveSnapshot(
       const SnapshotRequest& request,
       const std::function<void(const Progress&)>& on_progress) override {
@@ -42,7 +41,6 @@ class FakeBackend final : public ApiBackend {
   }
 
   Status ready, live;
-  StatusOr<std::vector<etcd::MemberInfo>> members = std::vector<etcd::MemberInfo>();
   StatusOr<SnapshotResult> result = SnapshotResult{.created = {"made"}, .deleted = {}};
   std::vector<Progress> progress;
   SnapshotRequest asked;
@@ -84,7 +82,6 @@ TEST_F(RoutesTest, OnlyTheServersOwnMayChangeOrSeeData) {
                                                          {"GET /readyz", kAnyone},
                                                          {"GET /livez", kAnyone},
                                                          {"GET /metrics", kAgent},
-                                                         {"GET /db/info", kServer},
                                                          {"POST /db/snapshot", kServer}}));
 }
 
@@ -101,18 +98,6 @@ TEST_F(RoutesTest, HealthIsAWordOrAReason) {
   EXPECT_EQ(Call("GET", "/ping").body, "pong");
   EXPECT_EQ(Call("GET", "/metrics").body, "x 1\n");
   EXPECT_EQ(Call("GET", "/metrics").content_type, "text/plain; version=0.0.4; charset=utf-8");
-}
-
-TEST_F(RoutesTest, MembersHaveRke2sShape) {
-  backend_.members = std::vector<etcd::MemberInfo>{
-      {.id = 18446744073709551615u, .name = "a", .peer_urls = {"p"}, .client_urls = {"c"}},
-      {.id = 1, .name = "", .peer_urls = {"q"}, .client_urls = {}, .is_learner = true}};
-  EXPECT_EQ(Call("GET", "/db/info").body,
-            "{\"members\":[{\"ID\":18446744073709551615,\"name\":\"a\",\"peerURLs\":[\"p\"],"
-            "\"clientURLs\":[\"c\"]},"
-            "{\"ID\":1,\"name\":\"\",\"peerURLs\":[\"q\"],\"isLearner\":true}]}\n");
-  backend_.members = UnavailableError("etcd is not running");
-  EXPECT_EQ(Call("GET", "/db/info").code, 503);
 }
 
 TEST_F(RoutesTest, EachOperationReachesTheBackendWithItsWords) {

@@ -42,6 +42,16 @@ Status RunCommand(const CommandContext& context) {
       return RunS3CheckCommand(context);
     case kRestore:
       return RunRestoreCommand(context);
+    case kAgent:
+      return RunAgentCommand(context);
+    case kNodeList:
+    case kNodeRemove:
+      return RunNodeCommand(context);
+    case kTokenShow:
+    case kTokenRotate:
+      return RunTokenCommand(context);
+    case kCertificateRotate:
+      return RunCertificateCommand(context);
     case kVersion:
       return RunVersionCommand(context);
   }
@@ -93,9 +103,10 @@ int Main(int argc, char** argv) {
   KeepHeapSmall();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps.
-  HideArguments(argc, argv,
-                {"server", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "s3-check",
-                 "restore"});
+  HideArguments(
+      argc, argv,
+      {"server", "agent", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "s3-check",
+       "restore", "node", "remove", "token", "show", "rotate", "certificate"});
   const SignalStop signals;
   Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
   if (status.ok()) status = FlushOutput();

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
 #include "etcd/server_process.h"
+#include "os/host.h"
 #include "os/system_clock.h"
 #include "server/server.h"
 
@@ -21,23 +22,40 @@ Status CheckOutputFormat(const std::string& output) {
   return InvalidArgumentError("invalid output format: {}", output);
 }
 
+namespace {
+
+Status DryRun(const CommandContext& context, const ServerOptions& options,
+              const ServerContext& server) {
+  const std::string output = context.settings.Text("output");
+  RETURN_IF_ERROR(CheckOutputFormat(output));
+  ResetPlan plan;
+  const Status status =
+      PlanServerReset(options, server, Environment("TMPDIR").value_or("/tmp"), plan);
+  PrintResetPlan(plan, status, output, context.host.now);
+  return status;
+}
+
+}  // namespace
+
 Status RunServerCommand(const CommandContext& context) {
   RETURN_IF_ERROR(ExpectNoPositionals(context));
   ASSIGN_OR_RETURN(const ServerOptions options,
                    MakeServerOptions(context.settings, context.distribution, context.host));
   ProgressBar bar(SystemClock(), "Restoring", context.terminal);
-  return RunServer(
-      options, {.fs = PosixFileSystem(),
-                .clock = SystemClock(),
-                .random = SystemRandom(),
-                .distribution = context.distribution,
-                .working_directory = context.host.working_directory,
-                .stop = context.stop,
-                .open_s3 = MakeS3Opener(PosixFileSystem(), SystemClock(), SystemRandom()),
-                .on_progress = [&](std::string_view step, std::uint64_t done, std::uint64_t total) {
-                  bar.Begin(step);
-                  bar.Update(done, total);
-                }});
+  const ServerContext server{
+      .fs = PosixFileSystem(),
+      .clock = SystemClock(),
+      .random = SystemRandom(),
+      .distribution = context.distribution,
+      .working_directory = context.host.working_directory,
+      .version = HOLDFAST_VERSION,
+      .stop = context.stop,
+      .open_s3 = MakeS3Opener(PosixFileSystem(), SystemClock(), SystemRandom()),
+      .on_progress = [&](std::string_view step, std::uint64_t done, std::uint64_t total) {
+        bar.Begin(step);
+        bar.Update(done, total);
+      }};
+  return options.dry_run ? DryRun(context, options, server) : RunServer(options, server);
 }
 
 Status RunVersionCommand(const CommandContext& context) {

@@ -136,6 +136,9 @@ class SnapshotCommand {
     request.names = settings_.command() == kSnapshotDelete
                         ? context_.positionals
                         : std::vector<std::string>{settings_.Text("name")};
+    if (settings_.command() == kSnapshotList) {
+      ASSIGN_OR_RETURN(request.local, settings_.Bool("local"));
+    }
     if (settings_.IsSet("dir"))
       request.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
     if (settings_.IsSet("snapshot-compress")) {
@@ -257,6 +260,15 @@ class SnapshotCommand {
       for (const SnapshotRecord& r : records) {
         rows.push_back({r.name, r.location, fmt::format("{}", r.bytes),
                         FormatRfc3339(r.created_at, context_.host.zone)});
+      }
+      // Of which server is said where there are several.
+      const bool several = std::any_of(records.begin(), records.end(), [&](const auto& r) {
+        return r.node_name != records[0].node_name;
+      });
+      if (several) {
+        rows[0].insert(rows[0].begin() + 1, "Node");
+        for (std::size_t i = 0; i < records.size(); ++i)
+          rows[i + 1].insert(rows[i + 1].begin() + 1, records[i].node_name);
       }
       std::fputs(FormatTable(rows).c_str(), stdout);
       for (const SnapshotRecord& r : records) {

@@ -8,6 +8,7 @@
 
 #include "base/distribution.h"
 #include "config/server_options.h"
+#include "ops/reset_plan.h"
 #include "ops/s3.h"
 
 namespace holdfast {
@@ -22,11 +23,21 @@ struct CommandContext {
 };
 
 Status RunServerCommand(const CommandContext& context);
+// What `server --cluster-reset --dry-run` prints: `output` is table, json or yaml; `status` what the reset would end with.
+void PrintResetPlan(const ResetPlan& plan, const Status& status, const std::string& output,
+                    absl::Time now);
 // save, ls, prune, delete: through the running server, or (all but save) on the local directory while it is down.
 Status RunSnapshotCommand(const CommandContext& context);
 Status RunStatusCommand(const CommandContext& context);
 Status RunS3CheckCommand(const CommandContext& context);
 Status RunRestoreCommand(const CommandContext& context);
+// ls, remove: through a running server.
+Status RunNodeCommand(const CommandContext& context);
+// show: the token files of this server; rotate: through a running server.
+Status RunTokenCommand(const CommandContext& context);
+// rotate, while the server is down.
+Status RunCertificateCommand(const CommandContext& context);
+Status RunAgentCommand(const CommandContext& context);
 Status RunVersionCommand(const CommandContext& context);
 
 // kInvalidArgument unless there are none.

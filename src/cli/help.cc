@@ -27,13 +27,13 @@ const std::vector<CommandHelp>& Commands() {
        "server [flags]",
        "Run etcd with snapshots on a schedule; reset or restore it",
        "Starts and watches an etcd of its own, takes snapshots of it by schedule and on demand, "
-       "and keeps the newest. With "
+       "and keeps the newest. With --server it joins the cluster of that server. With "
        "--cluster-reset it makes this node the only member of the cluster, with its present data "
        "or those of a snapshot, and ends.",
        {"server",
         "server --etcd-snapshot-schedule-cron='0 */4 * * *' --etcd-snapshot-retention=12 "
         "--etcd-snapshot-compress",
-        "server --cluster-reset",
+        "server --server https://10.0.0.1:9345 --token-file ./token", "server --cluster-reset",
         "server --etcd-s3 --etcd-s3-bucket=backups --etcd-s3-folder=prod --etcd-s3-retention=30",
         "server --cluster-reset "
         "--cluster-reset-restore-path=s3://backups/prod/on-demand-n1-1753178523 "
@@ -114,6 +114,49 @@ const std::vector<CommandHelp>& Commands() {
         "restore s3://backups/prod/on-demand-n1-1753178523 --data-dir /var/lib/etcd "
         "--s3-endpoint s3.example.org",
         "restore backup.db --data-dir /var/lib/etcd --bump-revision 1000000000 --mark-compacted"}},
+      {"agent",
+       kAgent,
+       "agent --server URL --token TOKEN [flags]",
+       "Reach the cluster's etcd from a host without one",
+       "Joins as a node without etcd: gets a client certificate of its own (DATA/agent/tls), and "
+       "passes connections to 127.0.0.1:2379 on to the cluster's servers, whichever live. It "
+       "follows the cluster as servers come and go.",
+       {"agent --server https://10.0.0.1:9345 --token-file ./token"}},
+      {"node ls",
+       kNodeList,
+       "node ls [flags]",
+       "List the cluster's nodes (also: list)",
+       "Asks a running server, which asks the others. Without quorum it lists the servers it "
+       "remembers. What is not ready is said with the reason.",
+       {"node ls", "node ls -o json"}},
+      {"node remove",
+       kNodeRemove,
+       "node remove NAME [flags]",
+       "Take a node out of the cluster",
+       "A leader gives its office away first; the removal is refused if the servers that are left "
+       "would be no quorum. A server that was removed stops; started again with --server it sets "
+       "its data aside and joins as a new member.",
+       {"node remove n3", "node remove n3 --force"}},
+      {"token show",
+       kTokenShow,
+       "token show [flags]",
+       "Show the tokens of servers and agents, on a server",
+       "",
+       {"token show"}},
+      {"token rotate",
+       kTokenRotate,
+       "token rotate [flags]",
+       "Replace the server token",
+       "Seals the bootstrap data with the new token and writes it on the server that is asked. "
+       "Then start every other server and agent again with the new token. Snapshots taken before "
+       "need the token of their time.",
+       {"token rotate", "token rotate --new-token NEW"}},
+      {"certificate rotate",
+       kCertificateRotate,
+       "certificate rotate [flags]",
+       "Have this server's certificates made anew at its next start",
+       "The server must be stopped. Its certificate authorities stay.",
+       {"certificate rotate"}},
       {"version", kVersion, "version", "Show the versions of this program and of etcd", "", {}},
   };
   return commands;
@@ -129,7 +172,9 @@ const std::vector<ExitHelp>& ExitHelps() {
       {kExitFailed, "failed; the message says why"},
       {kExitUsage, "wrong words: a flag, the configuration, a name"},
       {kExitDamaged, "a snapshot or database is damaged"},
-      {kExitWrongToken, "the token is not the right one, or a permission is missing"},
+      {kExitWrongToken,
+       "the token is not the right one, a permission is missing, or this server was removed or "
+       "fenced"},
       {kExitUnreachable, "the server, etcd or S3 cannot be reached or did not answer in time"},
       {kExitBusy, "somebody else is doing it now: try again later"},
   };
@@ -226,9 +271,7 @@ std::string OverviewText(std::string_view group, const Distribution& distributio
                 "Backup and disaster recovery for etcd-based clusters\n\nUsage: {} COMMAND "
                 "[flags]\n\nCommands:\n",
                 distribution.name)
-          : fmt::format(
-                "Snapshots of the server's etcd\n\nUsage: {} {} COMMAND [flags]\n\nCommands:\n",
-                distribution.name, group);
+          : fmt::format("Usage: {} {} COMMAND [flags]\n\nCommands:\n", distribution.name, group);
   for (const CommandHelp& help : Commands()) {
     if (!group.empty() && !help.words.starts_with(fmt::format("{} ", group))) continue;
     out += fmt::format("  {:24} {}\n", help.words, help.summary);
@@ -259,11 +302,14 @@ std::string Roff(std::string_view text) {
 
 std::string HelpText(const std::vector<std::string>& words, const Distribution& distribution) {
   std::string wanted = Join(words, " ");
+  if (wanted == "node list") wanted = "node ls";
   if (wanted == "etcd-snapshot list" || wanted == "etcd-snapshot l") wanted = "etcd-snapshot ls";
   for (const CommandHelp& help : Commands()) {
     if (help.words == wanted) return CommandText(help, distribution);
   }
-  return OverviewText(wanted == "etcd-snapshot" ? wanted : "", distribution);
+  const bool is_group =
+      wanted == "etcd-snapshot" || wanted == "node" || wanted == "token" || wanted == "certificate";
+  return OverviewText(is_group ? wanted : "", distribution);
 }
 
 std::string ManualPage(const Distribution& distribution) {

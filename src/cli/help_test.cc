@@ -15,15 +15,22 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 const std::map<std::string, Command>& Commands() {
-  static const std::map<std::string, Command> commands = {{"server", kServer},
-                                                          {"etcd-snapshot save", kSnapshotSave},
-                                                          {"etcd-snapshot ls", kSnapshotList},
-                                                          {"etcd-snapshot prune", kSnapshotPrune},
-                                                          {"etcd-snapshot delete", kSnapshotDelete},
-                                                          {"etcd-snapshot status", kSnapshotStatus},
-                                                          {"etcd-snapshot s3-check", kS3Check},
-                                                          {"restore", kRestore},
-                                                          {"version", kVersion}};
+  static const std::map<std::string, Command> commands = {
+      {"server", kServer},
+      {"etcd-snapshot save", kSnapshotSave},
+      {"etcd-snapshot ls", kSnapshotList},
+      {"etcd-snapshot prune", kSnapshotPrune},
+      {"etcd-snapshot delete", kSnapshotDelete},
+      {"etcd-snapshot status", kSnapshotStatus},
+      {"etcd-snapshot s3-check", kS3Check},
+      {"restore", kRestore},
+      {"agent", kAgent},
+      {"node ls", kNodeList},
+      {"node remove", kNodeRemove},
+      {"token show", kTokenShow},
+      {"token rotate", kTokenRotate},
+      {"certificate rotate", kCertificateRotate},
+      {"version", kVersion}};
   return commands;
 }
 

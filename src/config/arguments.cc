@@ -12,7 +12,7 @@ struct CommandName {
   std::string_view word, sub;
   Command command;
 };
-constexpr std::array<CommandName, 13> kCommands = {{
+constexpr std::array<CommandName, 23> kCommands = {{
     {"server", "", kServer},
     {"etcd-snapshot", "save", kSnapshotSave},
     {"etcd-snapshot", "ls", kSnapshotList},
@@ -23,12 +23,42 @@ constexpr std::array<CommandName, 13> kCommands = {{
     {"etcd-snapshot", "status", kSnapshotStatus},
     {"etcd-snapshot", "s3-check", kS3Check},
     {"restore", "", kRestore},
+    {"agent", "", kAgent},
+    {"node", "ls", kNodeList},
+    {"node", "list", kNodeList},
+    {"node", "remove", kNodeRemove},
+    {"node", "", kNodeList},
+    {"token", "show", kTokenShow},
+    {"token", "rotate", kTokenRotate},
+    {"token", "", kTokenShow},
+    {"certificate", "rotate", kCertificateRotate},
+    {"certificate", "", kCertificateRotate},
     {"version", "", kVersion},
     {"help", "", kVersion},
     {"etcd-snapshot", "", kSnapshotList},  // alone it prints its help
 }};
 
-bool IsGroup(std::string_view word) { return word == "etcd-snapshot"; }
+// Words that need a second one, and what that may be.
+struct Group {
+  std::string_view word, commands;
+};
+constexpr std::array<Group, 4> kGroups = {
+    {{"etcd-snapshot", "save, ls, prune, delete, status and s3-check"},
+     {"node", "ls and remove"},
+     {"token", "show and rotate"},
+     {"certificate", "rotate"}}};
+constexpr std::string_view kCommandsHint =
+    "Commands are server, agent, etcd-snapshot, node, token, certificate, restore, version and "
+    "help.";
+
+const Group* GroupOf(std::string_view word) {
+  for (const Group& group : kGroups) {
+    if (group.word == word) return &group;
+  }
+  return nullptr;
+}
+
+bool IsGroup(std::string_view word) { return GroupOf(word) != nullptr; }
 
 bool IsFlag(std::string_view argument) { return argument.size() > 1 && argument[0] == '-'; }
 
@@ -84,11 +114,10 @@ StatusOr<CommandLine> FindCommand(std::vector<std::string> words) {
       return line;
     }
   }
-  return WithHint(
-      InvalidArgumentError("unknown command \"{}\"", Join(words, " ")),
-      IsGroup(words[0])
-          ? "Commands of etcd-snapshot are save, ls, prune, delete, status and s3-check."
-          : "Commands are server, etcd-snapshot, restore, version and help.");
+  return WithHint(InvalidArgumentError("unknown command \"{}\"", Join(words, " ")),
+                  IsGroup(words[0])
+                      ? fmt::format("Commands of {} are {}.", words[0], GroupOf(words[0])->commands)
+                      : std::string(kCommandsHint));
 }
 
 Status UnknownFlag(const CommandLine& line, const std::string& written, const std::string& name) {
@@ -108,8 +137,7 @@ StatusOr<CommandLine> ParseArguments(const std::vector<std::string>& arguments) 
       if (name == "version" || name == "v")
         return CommandLine{.command = kVersion, .help = false, .words = {"version"}};
       if (name != "help" && name != "h") {
-        return WithHint(InvalidArgumentError("unknown flag {}", argument),
-                        "Commands are server, etcd-snapshot, restore, version and help.");
+        return WithHint(InvalidArgumentError("unknown flag {}", argument), kCommandsHint);
       }
     }
   }

@@ -18,39 +18,47 @@ constexpr std::string_view kNoSecret =
 constexpr std::string_view kNoDatastore =
     "other datastores than the embedded etcd are not in this version";
 constexpr std::uint32_t kWithServer = kServer | kSnapshotCommands;
+constexpr std::uint32_t kEverywhere =
+    kWithServer | kAgent | kClusterCommands | kTokenShow | kCertificateRotate;
 // Who writes to S3, and who only reads there.
 constexpr std::uint32_t kS3Writers = kWithServer | kS3Check,
                         kS3Users = kS3Writers | kRestore | kSnapshotStatus;
 
 constexpr auto kFlags = std::to_array<Flag>({
     // --- all commands that have a configuration ---
-    {kWithServer | kS3Check, "config", "", 'c', kText, "FILE", "",
+    {kEverywhere | kS3Check, "config", "", 'c', kText, "FILE", "",
      "Load configuration from FILE and FILE.d/*.yaml", "CONFIG_FILE"},
-    {kS3Users, "debug", "", 0, kBool, "", "false", "Log more"},
-    {kWithServer, "data-dir", "", 'd', kText, "DIR", "", "Folder that holds all state"},
-    {kWithServer, "node-name", "", 0, kText, "NAME", "",
-     "Name of this node in snapshot names (default: the host name)"},
+    {kEverywhere | kS3Users, "debug", "", 0, kBool, "", "false", "Log more"},
+    {kEverywhere, "data-dir", "", 'd', kText, "DIR", "", "Folder that holds all state"},
+    {kWithServer | kAgent, "node-name", "", 0, kText, "NAME", "",
+     "Name of this node, also in snapshot names (default: the host name)"},
 
     // --- server: identity and listening ---
-    {kServer, "token", "", 't', kText, "TOKEN", "",
-     "Shared secret: joins servers, seals the bootstrap data in the datastore", "", "",
+    {kServer | kAgent, "token", "", 't', kText, "TOKEN", "",
+     "Shared secret: joins servers and agents, seals the bootstrap data in the datastore", "", "",
      /*secret=*/true},
-    {kServer, "token-file", "", 0, kText, "FILE", "",
+    {kServer | kAgent, "token-file", "", 0, kText, "FILE", "",
      "File with the token; waits up to 4 minutes for it to appear"},
     {kServer, "agent-token", "", 0, kText, "TOKEN", "",
      "A token of its own for agents (default: the server's)", "", "", true},
     {kServer, "agent-token-file", "", 0, kText, "FILE", "", "File with the agent token"},
-    {kServer, "server", "", 's', kText, "URL", "", "Server to join (https only)", "URL"},
+    {kServer | kAgent, "server", "", 's', kText, "URL", "",
+     "Server to join, with --token (https only); ignored once this node has data, except to ask "
+     "what the cluster is now",
+     "URL"},
+    {kServer, "rejoin", "", 0, kBool, "", "false",
+     "With --server: if the data here are not those of the cluster as it is now, move them aside "
+     "and join anew; snapshots stay"},
     {kServer, "with-node-id", "", 0, kBool, "", "false", "Append a unique id to the node name"},
     {kServer, "bind-address", "", 0, kText, "IP", "0.0.0.0", "Address the supervisor listens on"},
     {kServer, "advertise-address", "", 0, kText, "IP", "",
      "Address other hosts use for this node (default: node-ip)"},
-    {kServer, "node-ip", "", 'i', kList, "IP", "",
+    {kServer | kAgent, "node-ip", "", 'i', kList, "IP", "",
      "Address of this node (default: that of the default route)"},
     {kServer, "node-external-ip", "", 0, kList, "IP", "", "Further addresses for certificates"},
     {kServer, "tls-san", "", 0, kList, "NAME", "",
      "Further host names or addresses for certificates"},
-    {kWithServer, "supervisor-port", "", 0, kInteger, "PORT", "",
+    {kWithServer | kClusterCommands, "supervisor-port", "", 0, kInteger, "PORT", "",
      "Port of the supervisor's HTTPS (default: 9345)"},
 
     // --- server: reset and restore ---
@@ -59,6 +67,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kServer, "cluster-reset-restore-path", "", 0, kText, "SNAPSHOT", "",
      "With --cluster-reset: replace the data by this snapshot: a path, a name in the snapshot "
      "directory or (with --etcd-s3) the bucket's folder, file:///PATH, or s3://BUCKET/KEY"},
+    {kServer, "dry-run", "", 0, kBool, "", "false",
+     "With --cluster-reset: say what it would do, lose and need, and touch nothing", "-"},
     {kServer | kRestore, "bump-revision", "", 0, kInteger, "N", "0",
      "Raise the revision of the restored data by N, above any that clients have seen; needs "
      "--mark-compacted"},
@@ -69,7 +79,9 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kServer | kVersion, "etcd-binary", "", 0, kText, "FILE", "etcd",
      "The etcd program to run; a name is looked for on PATH"},
     {kServer, "etcd-arg", "", 0, kList, "KEY=VALUE", "", "Option for etcd's configuration file"},
-    {kServer, "etcd-client-port", "", 0, kInteger, "PORT", "2379", "Port for etcd's clients"},
+    {kServer | kAgent, "etcd-client-port", "", 0, kInteger, "PORT", "2379",
+     "Port for etcd's clients; on an agent: where applications on this host reach the cluster's "
+     "etcd"},
     {kServer, "etcd-peer-port", "", 0, kInteger, "PORT", "2380", "Port for etcd's peers"},
     {kServer, "etcd-metrics-port", "", 0, kInteger, "PORT", "2381",
      "Port of etcd's metrics (plain HTTP, loopback)"},
@@ -100,9 +112,9 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kSnapshotCommands, "log", "", 'l', kText, "FILE", "", "Log to FILE"},
     {kSnapshotCommands, "alsologtostderr", "", 0, kBool, "", "false",
      "With --log: log to stderr as well"},
-    {kSnapshotCommands, "etcd-token", "", 't', kText, "TOKEN", "",
+    {kSnapshotCommands | kClusterCommands, "etcd-token", "", 't', kText, "TOKEN", "",
      "Server token (default: the content of DATA/server/token)", "", "", true},
-    {kSnapshotCommands, "etcd-server", "", 's', kText, "URL", "",
+    {kSnapshotCommands | kClusterCommands, "etcd-server", "", 's', kText, "URL", "",
      "Server that does the work (default: https://127.0.0.1:9345)"},
     {kSnapshotSave | kSnapshotPrune, "name", "", 0, kText, "NAME", "on-demand",
      "Base name of the snapshots"},
@@ -114,13 +126,21 @@ constexpr auto kFlags = std::to_array<Flag>({
      "Compress the snapshot (default: the server's setting)", "ETCD_SNAPSHOT_COMPRESS"},
     {kSnapshotCommands, "snapshot-retention", "etcd-snapshot-retention", 0, kInteger, "N", "",
      "Snapshots that are kept (default: the server's setting)", "ETCD_SNAPSHOT_RETENTION"},
+    {kSnapshotList, "local", "", 0, kBool, "", "false",
+     "Only what this server has, not what the other servers of the cluster have", "-"},
+    {kNodeRemove, "force", "", 0, kBool, "", "false",
+     "Remove a node that does not answer; one that is only cut off may serve old data to readers "
+     "until it learns of it",
+     "-"},
+    {kTokenRotate, "new-token", "", 0, kText, "TOKEN", "",
+     "The token from now on (default: one made at random)", "", "", /*secret=*/true},
     // Who replaces "save" by "s3-check" in a command need not take these away.
     {kS3Check, "data-dir", "", 'd', kText, "DIR", "", "", "", "", false, /*hidden=*/true},
     {kS3Check, "etcd-server", "", 's', kText, "URL", "", "", "", "", false, /*hidden=*/true},
     {kS3Check, "etcd-token", "", 't', kText, "TOKEN", "", "", "", "", true, /*hidden=*/true},
     {kS3Check, "dir", "etcd-snapshot-dir", 0, kText, "DIR", "", "", "", "", false, /*hidden=*/true},
-    {kSnapshotList | kSnapshotStatus | kS3Check, "output", "", 'o', kText, "table|json|yaml",
-     "table", "Output format", "-"},
+    {kSnapshotList | kSnapshotStatus | kS3Check | kNodeList | kServer, "output", "", 'o', kText,
+     "table|json|yaml", "table", "Output format", "-"},
 
     // --- restore ---
     {kRestore, "data-dir", "", 0, kText, "DIR", "",

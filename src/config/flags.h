@@ -20,11 +20,20 @@ enum Command : std::uint32_t {
   kSnapshotStatus = 32,
   kRestore = 64,
   kVersion = 128,
-  kS3Check = 256,
+  kAgent = 256,
+  kNodeList = 512,
+  kNodeRemove = 1024,
+  kTokenShow = 2048,
+  kTokenRotate = 4096,
+  kCertificateRotate = 8192,
+  kS3Check = 16384,
 };
 // The etcd-snapshot subcommands that talk to a server.
 inline constexpr std::uint32_t kSnapshotCommands =
     kSnapshotSave | kSnapshotList | kSnapshotPrune | kSnapshotDelete;
+
+// Those that ask a server about the cluster.
+inline constexpr std::uint32_t kClusterCommands = kNodeList | kNodeRemove | kTokenRotate;
 
 enum class FlagType { kText, kBool, kInteger, kDuration, kList };
 

@@ -121,6 +121,9 @@ Status ReadReset(const Settings& settings, ServerOptions& o) {
   ASSIGN_OR_RETURN(o.mark_compacted, settings.Bool("mark-compacted"));
   if (bump < 0) return settings.Invalid("bump-revision", fmt::format("{} is negative", bump));
   o.bump_revision = static_cast<std::uint64_t>(bump);
+  ASSIGN_OR_RETURN(o.dry_run, settings.Bool("dry-run"));
+  if (o.dry_run && !o.cluster_reset)
+    return InvalidArgumentError("invalid flag use; --cluster-reset required with --dry-run");
   if (!o.restore_path.empty() && !o.cluster_reset) {
     return InvalidArgumentError(
         "invalid flag use; --cluster-reset required with --cluster-reset-restore-path");
@@ -134,7 +137,14 @@ Status ReadReset(const Settings& settings, ServerOptions& o) {
     return InvalidArgumentError(
         "invalid flag use; --bump-revision and --mark-compacted must come together");
   }
-  const std::string url = settings.Text("server");
+  std::string url = settings.Text("server");
+  while (url.ends_with('/')) url.pop_back();
+  ASSIGN_OR_RETURN(o.rejoin, settings.Bool("rejoin"));
+  if (o.rejoin && o.cluster_reset)
+    return InvalidArgumentError(
+        "invalid flag use; --rejoin and --cluster-reset exclude each other");
+  if (o.rejoin && url.empty())
+    return InvalidArgumentError("invalid flag use; --server required with --rejoin");
   if (url.empty()) return OkStatus();
   if (!url.starts_with("https://")) {
     return InvalidArgumentError("only https:// URLs are supported, invalid scheme: {}", url);
@@ -144,7 +154,8 @@ Status ReadReset(const Settings& settings, ServerOptions& o) {
                                             "- remove server from configuration before resetting"),
                     fmt::format("It is set by {}.", settings.Where("server")));
   }
-  return settings.Invalid("server", "joining an existing server is not in this version");
+  o.server_url = std::move(url);
+  return OkStatus();
 }
 
 }  // namespace

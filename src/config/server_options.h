@@ -38,6 +38,8 @@ struct ServerOptions {
   std::string data_dir;  // absolute
   std::string node_name;
   bool with_node_id = false;
+  std::string server_url;  // of a server to join; empty: none. Without a slash at its end
+  bool rejoin = false;     // set the data aside and join
   Secret token, agent_token;
   std::string token_file, agent_token_file;
   std::string bind_address, node_address;
@@ -45,6 +47,7 @@ struct ServerOptions {
   int supervisor_port = 0;
 
   bool cluster_reset = false;
+  bool dry_run = false;      // of a reset
   std::string restore_path;  // as given
   std::uint64_t bump_revision = 0;
   bool mark_compacted = false;

@@ -64,8 +64,10 @@ TEST(ServerOptions, FlagsThatDoNotGoTogether) {
             "configuration before resetting");
   EXPECT_EQ(Error({"--server=http://a:1"}),
             "only https:// URLs are supported, invalid scheme: http://a:1");
-  EXPECT_EQ(Error({"--server=https://a:1"}),
-            "invalid server: joining an existing server is not in this version");
+  EXPECT_EQ(Options({"--server=https://a:1/"})->server_url, "https://a:1");
+  EXPECT_EQ(Error({"--rejoin"}), "invalid flag use; --server required with --rejoin");
+  EXPECT_EQ(Error({"--rejoin", "--cluster-reset"}),
+            "invalid flag use; --rejoin and --cluster-reset exclude each other");
   EXPECT_EQ(Error({"--cluster-reset", "--cluster-reset-restore-path=x", "--bump-revision=5"}),
             "invalid flag use; --bump-revision and --mark-compacted must come together");
   EXPECT_EQ(Error({"--bump-revision=5", "--mark-compacted"}),

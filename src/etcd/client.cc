@@ -22,6 +22,19 @@ constexpr absl::Duration kDefragmentTimeout = absl::Minutes(10);
 constexpr int kMessageBytesMax = 16 << 20;
 constexpr std::int64_t kPrefixKeysMax = 1000;
 
+template <typename Members>
+std::vector<MemberInfo> MembersFrom(const Members& members) {
+  std::vector<MemberInfo> out;
+  for (const pb::Member& m : members) {
+    out.push_back({.id = m.id(),
+                   .name = m.name(),
+                   .peer_urls = {m.peerurls().begin(), m.peerurls().end()},
+                   .client_urls = {m.clienturls().begin(), m.clienturls().end()},
+                   .is_learner = m.islearner()});
+  }
+  return out;
+}
+
 Status FromGrpc(const grpc::Status& status, std::string_view call) {
   if (status.ok()) return OkStatus();
   // gRPC's codes are abseil's.
@@ -177,6 +190,7 @@ class GrpcClient final : public Client {
  public:
   GrpcClient(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
       : kv_(pb::KV::NewStub(channel)),
+        lease_(pb::Lease::NewStub(channel)),
         cluster_(pb::Cluster::NewStub(channel)),
         maintenance_(pb::Maintenance::NewStub(channel)),
         timeout_(timeout) {}
@@ -190,6 +204,11 @@ class GrpcClient final : public Client {
                      .member_id = reply.header().member_id(),
                      .leader = reply.leader(),
                      .revision = reply.header().revision(),
+                     .db_bytes = static_cast<std::uint64_t>(reply.dbsize()),
+                     .db_bytes_in_use = static_cast<std::uint64_t>(reply.dbsizeinuse()),
+                     .raft_index = reply.raftindex(),
+                     .raft_applied_index = reply.raftappliedindex(),
+                     .raft_term = reply.raftterm(),
                      .is_learner = reply.islearner(),
                      .errors = {reply.errors().begin(), reply.errors().end()}};
     return out;
@@ -200,15 +219,7 @@ class GrpcClient final : public Client {
     // Linearizable is 3.5's default and unknown to 3.4, which always asks its own store.
     RETURN_IF_ERROR(Call(*cluster_, &pb::Cluster::Stub::MemberList, pb::MemberListRequest(), reply,
                          "member list"));
-    std::vector<MemberInfo> out;
-    for (const pb::Member& m : reply.members()) {
-      out.push_back({.id = m.id(),
-                     .name = m.name(),
-                     .peer_urls = {m.peerurls().begin(), m.peerurls().end()},
-                     .client_urls = {m.clienturls().begin(), m.clienturls().end()},
-                     .is_learner = m.islearner()});
-    }
-    return out;
+    return MembersFrom(reply.members());
   }
 
   Status UpdateMember(std::uint64_t id, const std::vector<std::string>& peer_urls) override {
@@ -217,6 +228,36 @@ class GrpcClient final : public Client {
     for (const std::string& url : peer_urls) request.add_peerurls(url);
     pb::MemberUpdateResponse reply;
     return Call(*cluster_, &pb::Cluster::Stub::MemberUpdate, request, reply, "member update");
+  }
+
+  StatusOr<AddedMember> AddLearner(const std::vector<std::string>& peer_urls) override {
+    pb::MemberAddRequest request;
+    for (const std::string& url : peer_urls) request.add_peerurls(url);
+    request.set_islearner(true);
+    pb::MemberAddResponse reply;
+    RETURN_IF_ERROR(Call(*cluster_, &pb::Cluster::Stub::MemberAdd, request, reply, "member add"));
+    return AddedMember{.id = reply.member().id(), .members = MembersFrom(reply.members())};
+  }
+
+  Status PromoteMember(std::uint64_t id) override {
+    pb::MemberPromoteRequest request;
+    request.set_id(id);
+    pb::MemberPromoteResponse reply;
+    return Call(*cluster_, &pb::Cluster::Stub::MemberPromote, request, reply, "member promote");
+  }
+
+  Status RemoveMember(std::uint64_t id) override {
+    pb::MemberRemoveRequest request;
+    request.set_id(id);
+    pb::MemberRemoveResponse reply;
+    return Call(*cluster_, &pb::Cluster::Stub::MemberRemove, request, reply, "member remove");
+  }
+
+  Status MoveLeader(std::uint64_t to) override {
+    pb::MoveLeaderRequest request;
+    request.set_targetid(to);
+    pb::MoveLeaderResponse reply;
+    return Call(*maintenance_, &pb::Maintenance::Stub::MoveLeader, request, reply, "move leader");
   }
 
   StatusOr<std::vector<Alarm>> ListAlarms() override {
@@ -263,12 +304,20 @@ class GrpcClient final : public Client {
     return Range(request);
   }
 
-  Status Put(const std::string& key, const std::string& value) override {
+  Status Put(const std::string& key, const std::string& value, LeaseId lease) override {
     pb::PutRequest request;
     request.set_key(key);
     request.set_value(value);
+    request.set_lease(lease);
     pb::PutResponse reply;
     return Call(*kv_, &pb::KV::Stub::Put, request, reply, "put");
+  }
+
+  Status Delete(const std::string& key) override {
+    pb::DeleteRangeRequest request;
+    request.set_key(key);
+    pb::DeleteRangeResponse reply;
+    return Call(*kv_, &pb::KV::Stub::DeleteRange, request, reply, "delete");
   }
 
   Status Create(const std::string& key, const std::string& value) override {
@@ -287,6 +336,34 @@ class GrpcClient final : public Client {
     return OkStatus();
   }
 
+  StatusOr<LeaseId> GrantLease(absl::Duration ttl) override {
+    pb::LeaseGrantRequest request;
+    request.set_ttl(absl::ToInt64Seconds(ttl));
+    pb::LeaseGrantResponse reply;
+    RETURN_IF_ERROR(Call(*lease_, &pb::Lease::Stub::LeaseGrant, request, reply, "lease grant"));
+    if (!reply.error().empty()) return UnavailableError("etcd lease grant: {}", reply.error());
+    return reply.id();
+  }
+
+  Status KeepLeaseAlive(LeaseId lease) override {
+    grpc::ClientContext context;
+    SetDeadline(context, timeout_);
+    const auto stream = lease_->LeaseKeepAlive(&context);
+    pb::LeaseKeepAliveRequest request;
+    request.set_id(lease);
+    pb::LeaseKeepAliveResponse reply;
+    const bool answered = stream->Write(request) && stream->Read(&reply);
+    // One question is asked, and etcd would wait for the next.
+    if (answered) context.TryCancel();
+    const grpc::Status status = stream->Finish();
+    if (!answered) {
+      RETURN_IF_ERROR(FromGrpc(status, "lease keep-alive"));
+      return UnavailableError("etcd lease keep-alive: the stream ended without an answer");
+    }
+    if (reply.ttl() <= 0) return NotFoundError("etcd lease {:x} has ended", lease);
+    return OkStatus();
+  }
+
   StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout,
                                                      std::stop_token stop) override {
     auto stream =
@@ -296,6 +373,9 @@ class GrpcClient final : public Client {
   }
 
  private:
+  static void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+  }
   template <typename Stub, typename Method, typename Request, typename Reply>
   Status Call(Stub& stub, Method method, const Request& request, Reply& reply,
               std::string_view name) {
@@ -305,7 +385,7 @@ class GrpcClient final : public Client {
   Status Call(Stub& stub, Method method, const Request& request, Reply& reply,
               std::string_view name, absl::Duration timeout) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+    SetDeadline(context, timeout);
     return FromGrpc((stub.*method)(&context, request, &reply), name);
   }
 
@@ -319,6 +399,7 @@ class GrpcClient final : public Client {
   }
 
   std::unique_ptr<pb::KV::Stub> kv_;
+  std::unique_ptr<pb::Lease::Stub> lease_;
   std::unique_ptr<pb::Cluster::Stub> cluster_;
   std::unique_ptr<pb::Maintenance::Stub> maintenance_;
   const absl::Duration timeout_;
@@ -343,6 +424,46 @@ StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
   if (channel == nullptr)
     return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);
   return std::make_unique<GrpcClient>(std::move(channel), options.call_timeout);
+}
+
+Refusal RefusalOf(const Status& status) {
+  struct Known {
+    Refusal refusal;
+    std::string_view words;
+  };
+  // The longer of two that begin alike comes first.
+  static constexpr Known kKnown[] = {
+      {Refusal::kLearnerNotInSync,
+       "can only promote a learner member which is in sync with leader"},
+      {Refusal::kNotALearner, "can only promote a learner member"},
+      {Refusal::kTooManyLearners, "too many learner members in cluster"},
+      {Refusal::kUnhealthyCluster, "unhealthy cluster"},
+      {Refusal::kTooFewStarted, "re-configuration failed due to not enough started members"},
+      {Refusal::kPeerUrlExists, "Peer URLs already exists"},
+      // The id is made of the URLs and the second: what it says when asked twice in one.
+      {Refusal::kPeerUrlExists, "member ID already exist"},
+      {Refusal::kUnknownMember, "member not found"},
+      {Refusal::kNotLeader, "etcdserver: not leader"},
+      {Refusal::kIsLearner, "rpc not supported for learner"}};
+  const std::string message = MessageOf(status);
+  for (const Known& known : kKnown) {
+    if (message.find(known.words) != std::string::npos) return known.refusal;
+  }
+  return Refusal::kOther;
+}
+
+bool MayPass(const Status& status) {
+  switch (RefusalOf(status)) {
+    case Refusal::kLearnerNotInSync:
+    case Refusal::kTooManyLearners:
+    case Refusal::kUnhealthyCluster:
+    case Refusal::kTooFewStarted:
+      return true;
+    case Refusal::kOther:
+      return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    default:
+      return false;
+  }
 }
 
 }  // namespace holdfast::etcd

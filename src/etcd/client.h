@@ -30,6 +30,9 @@ struct MemberStatus {
   std::string version;
   std::uint64_t cluster_id = 0, member_id = 0, leader = 0;
   std::int64_t revision = 0;
+  std::uint64_t db_bytes = 0, db_bytes_in_use = 0;  // of the file, and without its free pages
+  // The last raft entry it knows, and the last one its database has: their distance to the leader's is how far it lags.
+  std::uint64_t raft_index = 0, raft_applied_index = 0, raft_term = 0;
   bool is_learner = false;
   std::vector<std::string> errors;
 };
@@ -39,6 +42,11 @@ struct MemberInfo {
   std::string name;
   std::vector<std::string> peer_urls, client_urls;
   bool is_learner = false;
+};
+
+struct AddedMember {
+  std::uint64_t id = 0;
+  std::vector<MemberInfo> members;  // all, the new one (which has no name yet) among them
 };
 
 struct Alarm {
@@ -51,6 +59,8 @@ struct KeyRecord {
   std::string key, value;
   std::int64_t mod_revision = 0;
 };
+
+using LeaseId = std::int64_t;
 
 // The stream of the Snapshot RPC: the database and, in the last 32 bytes, its digest.
 class SnapshotStream : public Source {
@@ -66,6 +76,13 @@ class Client {
   virtual StatusOr<MemberStatus> GetStatus() = 0;
   virtual StatusOr<std::vector<MemberInfo>> ListMembers() = 0;
   virtual Status UpdateMember(std::uint64_t id, const std::vector<std::string>& peer_urls) = 0;
+  // A member that gets the data but has no vote. Ask RefusalOf() why not.
+  virtual StatusOr<AddedMember> AddLearner(const std::vector<std::string>& peer_urls) = 0;
+  // The learner becomes a voter.
+  virtual Status PromoteMember(std::uint64_t id) = 0;
+  virtual Status RemoveMember(std::uint64_t id) = 0;
+  // Only the leader can give its office to another voter.
+  virtual Status MoveLeader(std::uint64_t to) = 0;
   virtual StatusOr<std::vector<Alarm>> ListAlarms() = 0;
   virtual Status DisarmAlarm(const Alarm& alarm) = 0;
   // Blocks that member; the deadline is ten minutes.
@@ -75,9 +92,17 @@ class Client {
   virtual StatusOr<KeyRecord> Get(const std::string& key) = 0;
   // All keys with this prefix, at most 1,000.
   virtual StatusOr<std::vector<KeyRecord>> GetPrefix(const std::string& prefix) = 0;
-  virtual Status Put(const std::string& key, const std::string& value) = 0;
+  // With a lease the key goes when the lease ends; kNotFound if it has ended.
+  virtual Status Put(const std::string& key, const std::string& value, LeaseId lease = 0) = 0;
+  // Fine if the key is not there.
+  virtual Status Delete(const std::string& key) = 0;
   // kAlreadyExists if the key is there.
   virtual Status Create(const std::string& key, const std::string& value) = 0;
+
+  // To the second; etcd may make it longer (no shorter than its election takes).
+  virtual StatusOr<LeaseId> GrantLease(absl::Duration ttl) = 0;
+  // Its time begins anew. kNotFound: it has ended, and its keys are gone.
+  virtual Status KeepLeaseAlive(LeaseId lease) = 0;
 
   // Starts a snapshot of the member asked, and waits for its first message. Ends with kDeadlineExceeded when etcd sends
   // nothing for `stall_timeout`, and with kCancelled when `stop` is requested. The client must outlive the stream.
@@ -86,5 +111,25 @@ class Client {
 };
 
 StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options);
+
+// Why etcd would not change its membership, where a caller goes on differently. The codes do not tell: etcd uses two for
+// all of them, and not the same ones in every version, so its words are looked at.
+// Source: etcd api/v3rpc/rpctypes/error.go (v3.4 to v3.6).
+enum class Refusal {
+  kOther,             // no refusal of these, or no error
+  kLearnerNotInSync,  // not promoted yet
+  kNotALearner,       // promoted already
+  kTooManyLearners,   // one at a time, until etcd is told otherwise
+  kUnhealthyCluster,  // members are not connected, or were not for five seconds
+  kTooFewStarted,  // the change would leave too few started members for a quorum (or none at all)
+  kPeerUrlExists,  // a member has that peer URL already
+  kUnknownMember,  // it was removed
+  kNotLeader,      // asked the wrong member
+  kIsLearner,      // asked a learner
+};
+Refusal RefusalOf(const Status& status);
+
+// Worth asking again in a while: it did not answer, has no leader, or refused for a reason that passes.
+bool MayPass(const Status& status);
 
 }  // namespace holdfast::etcd

@@ -20,6 +20,7 @@ using Writer = grpc::ServerWriter<pb::SnapshotResponse>;
 
 class FakeEtcd final : public pb::Maintenance::Service,
                        public pb::KV::Service,
+                       public pb::Lease::Service,
                        public pb::Cluster::Service {
  public:
   FakeEtcd() {
@@ -27,17 +28,18 @@ class FakeEtcd final : public pb::Maintenance::Service,
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(static_cast<pb::Maintenance::Service*>(this));
     builder.RegisterService(static_cast<pb::KV::Service*>(this));
+    builder.RegisterService(static_cast<pb::Lease::Service*>(this));
     builder.RegisterService(static_cast<pb::Cluster::Service*>(this));
     server_ = builder.BuildAndStart();
   }
   ~FakeEtcd() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   std::unique_ptr<Client> Connect(absl::Duration call_timeout = absl::Seconds(20)) const {
-    return etcd::Connect({.endpoint = "127.0.0.1:" + std::to_string(port_),
-                          .tls = false,
-                          .call_timeout = call_timeout})
+    return etcd::Connect({.endpoint = endpoint(), .tls = false, .call_timeout = call_timeout})
         .value();
   }
+
+  std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
 
   static void Send(Writer& writer, const std::string& blob, std::uint64_t remaining) {
     pb::SnapshotResponse message;
@@ -93,7 +95,68 @@ class FakeEtcd final : public pb::Maintenance::Service,
     return grpc::Status::OK;
   }
 
+  grpc::Status Put(grpc::ServerContext*, const pb::PutRequest* request, pb::PutResponse*) override {
+    data[request->key()] = request->value();
+    if (request->lease() != 0) leases.at(request->lease()).push_back(request->key());
+    return grpc::Status::OK;
+  }
+  grpc::Status DeleteRange(grpc::ServerContext*, const pb::DeleteRangeRequest* request,
+                           pb::DeleteRangeResponse*) override {
+    data.erase(request->key());
+    return grpc::Status::OK;
+  }
+  grpc::Status LeaseGrant(grpc::ServerContext*, const pb::LeaseGrantRequest* request,
+                          pb::LeaseGrantResponse* reply) override {
+    leases[request->ttl()];
+    reply->set_id(request->ttl());
+    return grpc::Status::OK;
+  }
+  grpc::Status LeaseKeepAlive(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<pb::LeaseKeepAliveResponse, pb::LeaseKeepAliveRequest>* stream)
+      override {
+    pb::LeaseKeepAliveRequest request;
+    while (stream->Read(&request)) {  // as etcd, it waits for the next one
+      if (hang) Stall(*context);
+      pb::LeaseKeepAliveResponse reply;
+      reply.set_id(request.id());
+      reply.set_ttl(leases.contains(request.id()) ? request.id() : 0);
+      stream->Write(reply);
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status MemberAdd(grpc::ServerContext*, const pb::MemberAddRequest* request,
+                         pb::MemberAddResponse* reply) override {
+    if (!refusal.ok()) return refusal;
+    pb::Member* member = members.add_members();
+    member->set_id(0xb2);
+    member->set_islearner(request->islearner());
+    *member->mutable_peerurls() = request->peerurls();
+    *reply->mutable_member() = *member;
+    *reply->mutable_members() = members.members();
+    return grpc::Status::OK;
+  }
+  grpc::Status MemberPromote(grpc::ServerContext*, const pb::MemberPromoteRequest* request,
+                             pb::MemberPromoteResponse*) override {
+    asked = fmt::format("promote {:x}", request->id());
+    return refusal;
+  }
+  grpc::Status MemberRemove(grpc::ServerContext*, const pb::MemberRemoveRequest* request,
+                            pb::MemberRemoveResponse*) override {
+    asked = fmt::format("remove {:x}", request->id());
+    return refusal;
+  }
+  grpc::Status MoveLeader(grpc::ServerContext*, const pb::MoveLeaderRequest* request,
+                          pb::MoveLeaderResponse*) override {
+    asked = fmt::format("move leader to {:x}", request->targetid());
+    return refusal;
+  }
+
   std::function<grpc::Status(grpc::ServerContext&, Writer&)> snapshot;
+  pb::MemberListResponse members;
+  grpc::Status refusal;  // of what changes members
+  std::string asked;
+  std::map<std::int64_t, std::vector<std::string>> leases;
   pb::StatusResponse status;
   pb::AlarmResponse alarms;
   std::map<std::string, std::string> data;
@@ -281,6 +344,98 @@ TEST(Client, KeysAreFoundByNameAndPrefixAndCreatedOnce) {
   EXPECT_EQ(client->GetPrefix("/c")->size(), 0u);
 }
 
+TEST(Client, AKeyMayHangOnALeaseAndBeDeleted) {
+  FakeEtcd etcd;
+  const auto client = etcd.Connect();
+  const LeaseId lease = client->GrantLease(absl::Seconds(40)).value();
+  EXPECT_TRUE(client->Put("/alive/a", "1", lease).ok());
+  EXPECT_EQ(etcd.leases[40], std::vector<std::string>{"/alive/a"});
+  EXPECT_TRUE(client->KeepLeaseAlive(lease).ok());
+  EXPECT_TRUE(client->KeepLeaseAlive(lease).ok());
+  etcd.leases.clear();
+  EXPECT_TRUE(absl::IsNotFound(client->KeepLeaseAlive(lease)));
+  EXPECT_TRUE(client->Delete("/alive/a").ok());
+  EXPECT_TRUE(absl::IsNotFound(client->Get("/alive/a").status()));
+  const auto hasty = etcd.Connect(absl::Milliseconds(200));
+  etcd.hang = true;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(hasty->KeepLeaseAlive(lease)));
+}
+
+TEST(Client, MembersComeAndGo) {
+  FakeEtcd etcd;
+  const auto client = etcd.Connect();
+  const AddedMember added = client->AddLearner({"https://10.0.0.2:2380"}).value();
+  EXPECT_EQ(added.id, 0xb2u);
+  ASSERT_EQ(added.members.size(), 1u);
+  EXPECT_TRUE(added.members[0].is_learner);
+  EXPECT_EQ(added.members[0].peer_urls, std::vector<std::string>{"https://10.0.0.2:2380"});
+  EXPECT_TRUE(client->PromoteMember(0xb2).ok());
+  EXPECT_EQ(etcd.asked, "promote b2");
+  EXPECT_TRUE(client->RemoveMember(0xb3).ok());
+  EXPECT_EQ(etcd.asked, "remove b3");
+  EXPECT_TRUE(client->MoveLeader(0xb4).ok());
+  EXPECT_EQ(etcd.asked, "move leader to b4");
+}
+
+TEST(Client, RefusalsAreToldApart) {
+  FakeEtcd etcd;
+  const auto client = etcd.Connect();
+  using grpc::StatusCode::FAILED_PRECONDITION, grpc::StatusCode::UNAVAILABLE;
+  struct Case {
+    grpc::StatusCode code;
+    const char* words;
+    Refusal refusal;
+    bool may_pass;
+  };
+  for (const Case& c :
+       {Case{FAILED_PRECONDITION, "can only promote a learner member which is in sync with leader",
+             Refusal::kLearnerNotInSync, true},
+        Case{FAILED_PRECONDITION, "can only promote a learner member", Refusal::kNotALearner,
+             false},
+        Case{FAILED_PRECONDITION, "too many learner members in cluster", Refusal::kTooManyLearners,
+             true},
+        Case{UNAVAILABLE, "unhealthy cluster", Refusal::kUnhealthyCluster, true},
+        Case{FAILED_PRECONDITION, "re-configuration failed due to not enough started members",
+             Refusal::kTooFewStarted, true},
+        Case{FAILED_PRECONDITION, "Peer URLs already exists", Refusal::kPeerUrlExists, false},
+        Case{grpc::StatusCode::NOT_FOUND, "member not found", Refusal::kUnknownMember, false},
+        Case{FAILED_PRECONDITION, "not leader", Refusal::kNotLeader, false},
+        Case{UNAVAILABLE, "rpc not supported for learner", Refusal::kIsLearner, false},
+        Case{UNAVAILABLE, "request timed out", Refusal::kOther, true},
+        Case{FAILED_PRECONDITION, "member ID already exist", Refusal::kPeerUrlExists, false},
+        Case{FAILED_PRECONDITION, "bad leader transferee", Refusal::kOther, false},
+        Case{grpc::StatusCode::UNKNOWN, "re-configuration failed due to not enough started members",
+             Refusal::kTooFewStarted, true}}) {
+    etcd.refusal = grpc::Status(c.code, std::string("etcdserver: ") + c.words);
+    for (const Status& status :
+         {client->AddLearner({"https://10.0.0.2:2380"}).status(), client->PromoteMember(1),
+          client->RemoveMember(1), client->MoveLeader(1)}) {
+      EXPECT_EQ(RefusalOf(status), c.refusal) << status;
+      EXPECT_EQ(MayPass(status), c.may_pass) << status;
+    }
+  }
+  EXPECT_EQ(RefusalOf(OkStatus()), Refusal::kOther);
+  EXPECT_FALSE(MayPass(OkStatus()));
+}
+
+TEST(Client, OfSeveralMembersTheFirstThatIsFitIsTaken) {
+  FakeEtcd learner, fit;
+  learner.status.set_leader(7);
+  learner.status.set_islearner(true);
+  fit.status.set_leader(7);
+  const ClientOptions options{.tls = false, .call_timeout = absl::Seconds(20)};
+  const auto client = ConnectToHealthy(
+      options, {"http://127.0.0.1:1", "http://" + learner.endpoint(), "http://" + fit.endpoint()});
+  ASSERT_TRUE(client.ok()) << client.status();
+  EXPECT_FALSE((*client)->GetStatus()->is_learner);
+  const Status none = ConnectToHealthy(options, {"http://" + learner.endpoint()}).status();
+  EXPECT_TRUE(absl::IsUnavailable(none));
+  EXPECT_EQ(MessageOf(none), "no etcd member can be asked: " + learner.endpoint() +
+                                 ": this etcd member is a learner: it has no vote until it is "
+                                 "promoted");
+  EXPECT_TRUE(absl::IsUnavailable(ConnectToHealthy(options, {}).status()));
+}
+
 class HealthTest : public ::testing::Test {
  protected:
   HealthTest() {
@@ -299,9 +454,9 @@ class HealthTest : public ::testing::Test {
 
 TEST_F(HealthTest, ALeaderAndNoAlarmAreHealth) { EXPECT_TRUE(CheckHealth(*client_).ok()); }
 
-TEST_F(HealthTest, NoLeaderMayHealAndALearnerDoesNot) {
+TEST_F(HealthTest, NoLeaderAndALearnerMayHeal) {
   etcd_.status.set_islearner(true);
-  EXPECT_EQ(CheckHealth(*client_).code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(absl::IsUnavailable(CheckHealth(*client_)));
   etcd_.status.set_leader(0);
   EXPECT_TRUE(absl::IsUnavailable(CheckHealth(*client_)));
 }

@@ -1,13 +1,15 @@
 #include "etcd/health.h"
 
 #include "base/log.h"
+#include "base/text.h"
 
 namespace holdfast::etcd {
 
 Status CheckHealth(Client& client) {
   ASSIGN_OR_RETURN(const MemberStatus status, client.GetStatus());
   if (status.leader == 0) return UnavailableError("etcd has no leader");
-  if (status.is_learner) return FailedPreconditionError("this etcd member is a learner");
+  if (status.is_learner)
+    return UnavailableError("this etcd member is a learner: it has no vote until it is promoted");
   ASSIGN_OR_RETURN(const std::vector<Alarm> alarms, client.ListAlarms());
   Status worst;
   for (const Alarm& alarm : alarms) {
@@ -34,6 +36,23 @@ Status CheckHealthAndCure(Client& client) {
     if (alarm.type == Alarm::Type::kNoSpace) RETURN_IF_ERROR(client.DisarmAlarm(alarm));
   }
   return CheckHealth(client);
+}
+
+StatusOr<std::unique_ptr<Client>> ConnectToHealthy(ClientOptions options,
+                                                   const std::vector<std::string>& client_urls) {
+  Status last = UnavailableError("no member has told where its clients connect");
+  std::vector<std::string> reasons;
+  for (const std::string& url : client_urls) {
+    const auto scheme_end = url.find("://");
+    options.endpoint = scheme_end == std::string::npos ? url : url.substr(scheme_end + 3);
+    auto client = Connect(options);
+    last = client.status();
+    if (last.ok()) last = CheckHealth(**client);
+    if (last.ok()) return client;
+    reasons.push_back(fmt::format("{}: {}", options.endpoint, MessageOf(last)));
+  }
+  if (reasons.empty()) return last;
+  return MakeStatus(last.code(), "no etcd member can be asked: " + Join(reasons, "; "));
 }
 
 }  // namespace holdfast::etcd

@@ -39,11 +39,6 @@ bool LooksLikeDurationOption(std::string_view key) {
   return false;
 }
 
-std::string HostPort(const std::string& address, int port) {
-  const bool v6 = address.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", port);
-}
-
 std::string Urls(std::string_view scheme, const ServerConfig& config, int port, bool with_node) {
   std::string out = fmt::format("{}://{}", scheme, HostPort("127.0.0.1", port));
   if (with_node && !config.for_reset && config.node_address != "127.0.0.1") {
@@ -116,6 +111,11 @@ void Emit(YAML::Emitter& out, const YAML::Node& node) {
 
 }  // namespace
 
+std::string HostPort(const std::string& address, int port) {
+  const bool v6 = address.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", port);
+}
+
 std::string ServerConfig::PeerUrl() const {
   return "https://" + HostPort(node_address, ports.peer);
 }
@@ -130,8 +130,9 @@ StatusOr<std::string> EncodeServerConfig(const ServerConfig& config) {
       HostPort(config.for_reset ? "127.0.0.1" : config.node_address, config.ports.client);
   o["listen-peer-urls"] = Urls("https", config, config.ports.peer, true);
   o["initial-advertise-peer-urls"] = config.PeerUrl();
-  o["initial-cluster"] = config.name + "=" + config.PeerUrl();
-  o["initial-cluster-state"] = "new";
+  const bool joins = !config.join_cluster.empty();
+  o["initial-cluster"] = joins ? config.join_cluster : config.name + "=" + config.PeerUrl();
+  o["initial-cluster-state"] = joins ? "existing" : "new";
   o["initial-cluster-token"] = "";
   o["listen-metrics-urls"] = Urls("http", config, config.ports.metrics, config.expose_metrics);
   // From 3.5 on, gRPC has the client port for itself: a snapshot streams 10 to 15 % faster then.

@@ -23,6 +23,9 @@ struct ServerConfig {
   // Holds server-ca.crt, peer-ca.crt, server-client.{crt,key}, peer-server-client.{crt,key}, client.{crt,key}.
   std::string tls_dir;
   bool expose_metrics = false;
+  // For a first start that joins a cluster: every member with its peer URLs, this one included, as etcd writes it
+  // ("a=https://10.0.0.1:2380,b=..."). Empty: this member begins a cluster of its own. Without meaning once there are data.
+  std::string join_cluster;
   // For the short life of a reset: it listens on loopback only, and elects itself at once, as it has no peers.
   bool for_reset = false;
   // Every other member is forgotten at start.
@@ -32,6 +35,9 @@ struct ServerConfig {
 
   std::string PeerUrl() const;
 };
+
+// "10.0.0.1:2379", "[fd00::1]:2379"
+std::string HostPort(const std::string& address, int port);
 
 // kInvalidArgument names the --etcd-arg that has no "=" or sets what we set ourselves (name, data-dir, ...).
 StatusOr<std::string> EncodeServerConfig(const ServerConfig& config);

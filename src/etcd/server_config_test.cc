@@ -43,6 +43,19 @@ TEST(ServerConfig, AResetListensOnLoopbackOnly) {
   EXPECT_TRUE(HasLine(text, "initial-advertise-peer-urls: https://10.0.0.1:2380"));
 }
 
+TEST(ServerConfig, AJoiningMemberNamesAllAndListensForAll) {
+  ServerConfig config = Sample();
+  config.join_cluster = "n0-00000000=https://10.0.0.9:2380,n1-0a1b2c3d=https://10.0.0.1:2380";
+  const std::string text = EncodeServerConfig(config).value();
+  for (const std::string line :
+       {"initial-cluster-state: existing", "initial-advertise-peer-urls: https://10.0.0.1:2380",
+        "listen-peer-urls: https://127.0.0.1:2380,https://10.0.0.1:2380"}) {
+    EXPECT_TRUE(HasLine(text, line)) << line << "\n" << text;
+  }
+  EXPECT_TRUE(HasLine(text, "initial-cluster: " + config.join_cluster)) << text;
+  EXPECT_TRUE(HasLine(EncodeServerConfig(Sample()).value(), "initial-cluster-state: new"));
+}
+
 TEST(ServerConfig, ExtraArgumentsAreTyped) {
   ServerConfig config = Sample();
   config.extra_args = {"quota-backend-bytes=858993459",

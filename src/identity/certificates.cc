@@ -99,6 +99,24 @@ Status EnsureCas(FileSystem& fs, const DataLayout& layout, const CertificateOpti
   return WriteFileAtomically(fs, service_key, key.reveal(), 0600);
 }
 
+StatusOr<std::string> RetireLeaves(FileSystem& fs, const DataLayout& layout, absl::Time now) {
+  std::string backup;
+  for (std::int64_t second = absl::ToUnixSeconds(now); backup.empty(); ++second) {
+    const std::string candidate = fmt::format("{}-{}", layout.tls(), second);
+    ASSIGN_OR_RETURN(const bool taken, Exists(fs, candidate));
+    if (!taken) backup = candidate;
+  }
+  RETURN_IF_ERROR(CopyTree(fs, layout.tls(), backup));
+  RETURN_IF_ERROR(fs.SyncDirectory(layout.server()));
+  for (const Leaf& leaf : kLeaves) {
+    for (const char* suffix : {".crt", ".key"}) {
+      const Status removed = fs.RemoveFile(JoinPath(layout.tls(), std::string(leaf.stem) + suffix));
+      if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    }
+  }
+  return backup;
+}
+
 Status EnsureLeaves(FileSystem& fs, const DataLayout& layout, const CertificateOptions& options) {
   std::vector<std::string> sans = {"127.0.0.1", "::1", "localhost"};
   sans.insert(sans.end(), options.sans.begin(), options.sans.end());

@@ -30,6 +30,10 @@ Status EnsureCas(FileSystem& fs, const DataLayout& layout, const CertificateOpti
 // Makes leaves that are missing, expire in under 120 days, lack a name, or are of another CA; says why in the log.
 Status EnsureLeaves(FileSystem& fs, const DataLayout& layout, const CertificateOptions& options);
 
+// Copies tls/ to tls-<unix> and removes the leaves, so that EnsureLeaves() makes them anew; returns the copy's path. The CAs
+// stay.
+StatusOr<std::string> RetireLeaves(FileSystem& fs, const DataLayout& layout, absl::Time now);
+
 // True if every CA is on disk.
 StatusOr<bool> HasCas(FileSystem& fs, const DataLayout& layout);
 

@@ -6,14 +6,19 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "identity/bootstrap_files.h"
+#include "identity/lineage.h"
 #include "identity/sealed_bootstrap.h"
 #include "keys/token.h"
+#include "ops/reset_checks.h"
 #include "os/atomic_file.h"
 #include "restore/build_data_dir.h"
+#include "restore/former_cluster.h"
 #include "restore/swap_dir.h"
 
 namespace holdfast {
 namespace {
+
+constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
 
 class Reset {
  public:
@@ -25,65 +30,98 @@ class Reset {
         layout_(request.layout),
         etcd_(request.etcd) {}
 
-  Status Run() {
+  StatusOr<ResetReport> Run() {
     RETURN_IF_ERROR(Prepare());
-    RETURN_IF_ERROR(restoring() ? BuildAndSwap() : ReadPresentData());
-    Status status = TakeOver();
-    if (!status.ok() && swap_) status = RollBack(status);
+    Status status = restoring() ? Restore() : Renew();
+    if (status.ok()) status = TakeOver();
+    if (!status.ok() && touched_) status = RollBack(status);
     RETURN_IF_ERROR(status);
     RETURN_IF_ERROR(WriteTokenFiles(fs_, layout_, request_.files.tokens));
     RETURN_IF_ERROR(WriteFileAtomically(fs_, layout_.reset_flag(), "", 0600));
-    if (swap_) return swap_->Finish();
-    return interrupted_ ? FinishInterruptedRestore(fs_, layout_.db()) : OkStatus();
+    RETURN_IF_ERROR(swap_->Finish());
+    return ResetReport{.peers = PeersBefore(request_, former_, snapshot_members_)};
   }
 
  private:
   bool restoring() const { return request_.snapshot.has_value(); }
 
-  // Everything that needs no data.
+  // Everything that needs no snapshot.
   Status Prepare() {
     ASSIGN_OR_RETURN(interrupted_,
                      RecoverSwap(fs_, layout_.db(), /*starting_empty_is_fine=*/restoring()));
-    if (restoring()) {
-      if (!request_.files.tokens.password.empty()) return OkStatus();
-      return FailedPreconditionError(
-          "{} does not exist, please pass --token to complete the restoration", layout_.token());
+    RETURN_IF_ERROR(CheckResetIsMeant(fs_, request_));
+    if (!restoring()) RETURN_IF_ERROR(CheckPresentData());
+    ASSIGN_OR_RETURN(lineage_before_, ReadFormerClusterIds(fs_, layout_, ""));
+    former_ = LookAtFormerCluster(fs_, layout_);
+    if (!former_.status.ok()) {
+      LogWarn(
+          "The data that are here do not tell which cluster they belong to ({}); other servers "
+          "with data of that cluster may not be recognised",
+          MessageOf(former_.status));
     }
-    ASSIGN_OR_RETURN(const bool was_reset, Exists(fs_, layout_.reset_flag()));
-    if (was_reset) {
-      return FailedPreconditionError(
-          "Managed etcd cluster membership was previously reset, please remove the cluster-reset "
-          "flag and start {} normally. If you "
-          "need to perform another cluster reset, you must first manually delete the file at {}",
-          request_.files.tokens.distribution, layout_.reset_flag());
-    }
-    ASSIGN_OR_RETURN(const bool has_data, Exists(fs_, layout_.etcd_wal()));
-    if (has_data) return OkStatus();
-    return WithHint(
-        FailedPreconditionError("there are no etcd data in {} to reset", layout_.etcd()),
-        "Give a snapshot with --cluster-reset-restore-path, or start the server normally to begin "
-        "a new cluster.");
+    ASSIGN_OR_RETURN(files_before_, CollectBootstrapFiles(fs_, layout_));
+    return OkStatus();
+  }
+
+  Status CheckPresentData() {
+    ASSIGN_OR_RETURN(bootstrap_, ReadStoredBootstrap(fs_, layout_, request_.files.tokens.password));
+    ASSIGN_OR_RETURN(const SpaceNeeded needed, SpaceForCopyOf(fs_, layout_.etcd_member()));
+    return CheckSpace(fs_, layout_.db(), needed);
+  }
+
+  // --- the new directory ---
+
+  Status Restore() {
+    ASSIGN_OR_RETURN(DirectorySwap swap, BuildFromSnapshot());
+    return PutInPlace(std::move(swap));
+  }
+
+  Status Renew() {
+    // The etcd that runs on the copy needs certificates, and the datastore knows the right ones.
+    RETURN_IF_ERROR(TakeFiles());
+    ASSIGN_OR_RETURN(DirectorySwap swap, BuildFromPresentData());
+    return PutInPlace(std::move(swap));
+  }
+
+  // A cluster of this node alone, with ids that nobody had before.
+  StatusOr<BuildOptions> NewCluster(const DirectorySwap& swap) {
+    ASSIGN_OR_RETURN(etcd_.config.name, WriteNewMemberName(fs_, JoinPath(swap.staging(), "name"),
+                                                           request_.node_name, random_));
+    constexpr std::size_t kTokenBytes = 16;
+    ASSIGN_OR_RETURN(Membership membership,
+                     ParseInitialCluster(etcd_.config.name + "=" + etcd_.config.PeerUrl(),
+                                         random_.Hex(kTokenBytes)));
+    const std::uint64_t self = membership.members.front().id;
+    return BuildOptions{.data_dir = swap.staging(),
+                        .membership = std::move(membership),
+                        .node = self,
+                        .bump_revision = request_.bump_revision,
+                        .mark_compacted = request_.mark_compacted,
+                        .clear_alarms = true,  // they name members that are no more
+                        .approve = [this](const mvcc::Inspection& found) { return Approve(found); },
+                        .stop = request_.stop};
   }
 
   // The bootstrap data of `found` open with our token, or there are none.
-  Status CheckToken(const mvcc::Inspection& found) {
-    ASSIGN_OR_RETURN(
-        bootstrap_, OpenBootstrap(found.bootstrap, request_.files.tokens.password, "the snapshot"));
-    if (!bootstrap_)
+  Status Approve(const mvcc::Inspection& found) {
+    ASSIGN_OR_RETURN(bootstrap_, OpenBootstrap(found.bootstrap, request_.files.tokens.password,
+                                               restoring() ? "the snapshot" : "the datastore"));
+    if (!bootstrap_ && restoring())
       LogInfo("The snapshot holds no bootstrap data; this node's own certificates stay");
+    had_alarms_ = found.alarms > 0;
     expected_revision_ = found.revision + static_cast<std::int64_t>(request_.bump_revision);
     return OkStatus();
   }
 
-  Status BuildAndSwap() {
+  StatusOr<DirectorySwap> BuildFromSnapshot() {
     ASSIGN_OR_RETURN(const FetchedSnapshot fetched, FetchSnapshot(*request_.snapshot));
-    const Status status = BuildAndSwap(fetched.path);
+    auto swap = BuildFrom(fetched.path);
     // Things stay as they were: also, the next try does not meet two snapshots of one name.
-    if (!status.ok()) RemoveDownload(request_.snapshot->place, fetched);
-    return status;
+    if (!swap.ok()) RemoveDownload(request_.snapshot->place, fetched);
+    return swap;
   }
 
-  Status BuildAndSwap(const std::string& path) {
+  StatusOr<DirectorySwap> BuildFrom(const std::string& path) {
     ASSIGN_OR_RETURN(const auto snapshot, fs_.OpenForRead(path));
     ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot));
     RETURN_IF_ERROR(CheckSpace(fs_, layout_.db(), SpaceFor(size)));
@@ -91,42 +129,77 @@ class Reset {
 
     ASSIGN_OR_RETURN(DirectorySwap swap,
                      DirectorySwap::Begin(fs_, layout_.db(), clock_.Now(), path));
-    ASSIGN_OR_RETURN(etcd_.config.name, WriteNewMemberName(fs_, JoinPath(swap.staging(), "name"),
-                                                           request_.node_name, random_));
-    ASSIGN_OR_RETURN(Membership membership,
-                     ParseInitialCluster(etcd_.config.name + "=" + etcd_.config.PeerUrl(), ""));
-    BuildOptions build{
-        .data_dir = swap.staging(),
-        .membership = membership,
-        .node = membership.members.front().id,
-        .bump_revision = request_.bump_revision,
-        .mark_compacted = request_.mark_compacted,
-        .approve = [this](const mvcc::Inspection& found) { return CheckToken(found); },
-        .stop = request_.stop};
+    ASSIGN_OR_RETURN(BuildOptions build, NewCluster(swap));
     if (request_.on_progress)
       build.on_progress = [&](std::uint64_t done) {
         request_.on_progress("Restoring", done, size.snapshot_bytes);
       };
     ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs_, *snapshot, build));
+    snapshot_members_ = MembersFrom(found.members);
+    if (const auto manifest = ManifestBeside(fs_, path))
+      snapshot_cluster_id_ = manifest->cluster_id;
     LogInfo("The snapshot is good: revision {}, {} entries, database of {}", found.revision,
             found.total_entries, FormatBytes(found.bytes));
+    return swap;
+  }
+
+  // The data stay as they are; an etcd that runs on a copy writes what is only in its log to the database.
+  StatusOr<DirectorySwap> BuildFromPresentData() {
+    ASSIGN_OR_RETURN(DirectorySwap swap,
+                     DirectorySwap::Begin(fs_, layout_.db(), clock_.Now(), "this node's own data"));
+    ASSIGN_OR_RETURN(const BuildOptions build, NewCluster(swap));
+    LogInfo("Copying the data of {}", layout_.etcd());
+    RETURN_IF_ERROR(CopyData(JoinPath(swap.staging(), "member")), "copy the data");
+    etcd::RunOptions replay = etcd_;
+    replay.config.data_dir = swap.staging();
+    replay.config.for_reset = replay.config.force_new_cluster = true;
+    replay.config_path = JoinPath(swap.staging(), "config");
+    ASSIGN_OR_RETURN(const auto server, etcd::RunningServer::Start(fs_, clock_, replay));
+    LogInfo("Starting etcd on the copy to bring it to the end of its log");
+    RETURN_IF_ERROR(server->WaitHealthy(etcd::kStartTimeout, request_.stop));
+    ASSIGN_OR_RETURN(const etcd::MemberStatus status, server->client()->GetStatus());
+    // A snapshot begins with writing everything to the database.
+    RETURN_IF_ERROR(server->client()->Snapshot(kCommitTimeout, request_.stop).status());
+    server->Stop();
+    ASSIGN_OR_RETURN(const mvcc::Inspection found, RebuildDataDir(fs_, build));
+    if (found.revision < status.revision) {
+      return DataLossError("etcd had revision {}, its database only {}", status.revision,
+                           found.revision);
+    }
+    LogInfo("The data are good: revision {}, {} entries, database of {}", found.revision,
+            found.total_entries, FormatBytes(found.bytes));
+    return swap;
+  }
+
+  Status CopyData(const std::string& to) {
+    RETURN_IF_ERROR(fs_.MakeDirectory(to, 0700));
+    // One by one: each may be a link to another disk.
+    for (const char* part : {"snap", "wal"})
+      RETURN_IF_ERROR(CopyTree(fs_, JoinPath(layout_.etcd_member(), part), JoinPath(to, part)));
+    // Without one of them etcd would begin an empty cluster.
+    RETURN_IF_ERROR(fs_.Stat(JoinPath(to, "snap/db")).status());
+    ASSIGN_OR_RETURN(const auto copied, ReadIdentity(fs_, JoinPath(to, "wal")));
+    if (!copied) return DataLossError("{} holds no log", layout_.etcd_wal());
+    return OkStatus();
+  }
+
+  Status PutInPlace(DirectorySwap swap) {
+    // Before the data change: an id too many does no harm, one that is missing would let old data in.
+    std::vector<std::string> ids = {snapshot_cluster_id_};
+    if (former_.identity) ids.push_back(MemberIdText(former_.identity->cluster_id));
+    touched_ = true;
+    RETURN_IF_ERROR(AddFormerClusterIds(fs_, layout_, ids));
     RETURN_IF_ERROR(swap.Swap());
     if (!swap.old().empty()) LogInfo("Pre-restore etcd database moved to {}", swap.old());
     swap_.emplace(std::move(swap));
     return OkStatus();
   }
 
-  Status ReadPresentData() {
-    ASSIGN_OR_RETURN(bootstrap_, ReadStoredBootstrap(fs_, layout_, request_.files.tokens.password));
-    ASSIGN_OR_RETURN(etcd_.config.name,
-                     WriteNewMemberName(fs_, layout_.etcd_name(), request_.node_name, random_));
-    etcd_.config.force_new_cluster = true;
-    return OkStatus();
-  }
+  // --- taking over ---
 
-  // The data are in place: certificates to match, then etcd must come up as the only member.
-  Status TakeOver() {
-    ASSIGN_OR_RETURN(files_before_, CollectBootstrapFiles(fs_, layout_));
+  // Certificates to match the data.
+  Status TakeFiles() {
+    touched_ = true;
     if (bootstrap_) {
       ASSIGN_OR_RETURN(const std::string backup,
                        OverwriteBootstrapFiles(fs_, layout_, *bootstrap_, clock_.Now()));
@@ -136,29 +209,36 @@ class Reset {
     CertificateOptions certificates = request_.files.certificates;
     certificates.replace_lone_keys = interrupted_.has_value();
     RETURN_IF_ERROR(EnsureCas(fs_, layout_, certificates));
-    RETURN_IF_ERROR(EnsureLeaves(fs_, layout_, request_.files.certificates));
+    return EnsureLeaves(fs_, layout_, request_.files.certificates);
+  }
+
+  // The data are in place: etcd must come up as the only member.
+  Status TakeOver() {
+    RETURN_IF_ERROR(TakeFiles());
     etcd_.config.for_reset = true;
     ASSIGN_OR_RETURN(const auto server, etcd::RunningServer::Start(fs_, clock_, etcd_));
     LogInfo("Starting etcd for cluster membership reset");
     Status status = server->WaitHealthy(etcd::kStartTimeout, request_.stop);
-    if (status.ok()) status = SettleMembership(*server->client());
+    if (status.ok()) status = CheckAndSettle(*server->client());
     server->Stop();
     return status;
   }
 
-  Status SettleMembership(etcd::Client& client) {
+  Status CheckAndSettle(etcd::Client& client) {
     ASSIGN_OR_RETURN(const etcd::MemberStatus status, client.GetStatus());
     if (status.revision < expected_revision_) {
-      return DataLossError("etcd came up at revision {}, the snapshot has {}", status.revision,
+      return DataLossError("etcd came up at revision {}, the data have {}", status.revision,
                            expected_revision_);
     }
     ASSIGN_OR_RETURN(const std::vector<etcd::MemberInfo> members, client.ListMembers());
     if (members.size() != 1)
       return FailedPreconditionError("etcd came up with {} members, expected only this one",
                                      members.size());
-    const std::vector<std::string> peer_urls = {etcd_.config.PeerUrl()};
-    if (members[0].peer_urls != peer_urls)
-      RETURN_IF_ERROR(client.UpdateMember(members[0].id, peer_urls));
+    if (had_alarms_) {
+      // NOSPACE, usually; it would be raised again by the first write.
+      LogWarn("The data held alarms of former members, which are dropped; defragmenting");
+      RETURN_IF_ERROR(client.Defragment());
+    }
     return ClearApiAddresses(client);
   }
 
@@ -178,10 +258,12 @@ class Reset {
   // Old data and certificates come back; returns `cause` with what was done.
   Status RollBack(const Status& cause) {
     LogWarn("The reset failed, putting the previous data back: {}", MessageOf(cause));
-    const std::string old = swap_->old();
+    const bool had_data =
+        swap_ ? !swap_->old().empty() : Exists(fs_, layout_.etcd()).value_or(true);
     // The files first: killed in between, the next start finishes the restore, files and all.
     Status back = PutFilesBack();
-    if (back.ok()) back = swap_->RollBack();
+    if (back.ok() && swap_) back = swap_->RollBack();
+    if (back.ok()) back = SetFormerClusterIds(fs_, layout_, lineage_before_);
     if (!back.ok()) {
       return WithHint(Annotate(cause, "reset failed"),
                       fmt::format("Putting the previous state back failed too: {}. {}",
@@ -189,8 +271,8 @@ class Reset {
     }
     return WithHint(
         Annotate(cause, "reset failed"),
-        old.empty() ? "There were no data before, and there are none now."
-                    : "The data and certificates from before are in place again; nothing is lost.");
+        had_data ? "The data and certificates from before are in place again; nothing is lost."
+                 : "There were no data before, and there are none now.");
   }
 
   Status PutFilesBack() {
@@ -214,13 +296,20 @@ class Reset {
   std::optional<InterruptedRestore> interrupted_;
   std::optional<BootstrapData> bootstrap_;
   std::optional<DirectorySwap> swap_;
+  FormerCluster former_;
+  std::vector<std::string> lineage_before_;
+  std::vector<Member> snapshot_members_;
+  std::string snapshot_cluster_id_;  // empty if nobody wrote it down
   BootstrapData files_before_;
+  bool had_alarms_ = false;
+  bool touched_ = false;  // something live is no more as it was
   std::int64_t expected_revision_ = 0;
 };
 
 }  // namespace
 
-Status ResetCluster(FileSystem& fs, Clock& clock, Random& random, const ResetRequest& request) {
+StatusOr<ResetReport> ResetCluster(FileSystem& fs, Clock& clock, Random& random,
+                                   const ResetRequest& request) {
   return Reset(fs, clock, random, request).Run();
 }
 

@@ -258,6 +258,7 @@ std::string SnapshotRequest::Encode() const {
     json["s3Retention"] = *s3_retention;
   }
   if (no_s3) json["s3"] = false;
+  if (local) json["local"] = true;
   return Dump(json);
 }
 
@@ -287,6 +288,11 @@ StatusOr<SnapshotRequest> SnapshotRequest::Decode(std::string_view text) {
     if (!json[key].is_number_integer())
       return InvalidArgumentError("\"{}\" is not a whole number", key);
     *limit = json[key].get<std::int64_t>();
+  }
+  if (present("local")) {
+    if (!json["local"].is_boolean())
+      return InvalidArgumentError("\"local\" is neither true nor false");
+    out.local = json["local"].get<bool>();
   }
   if (present("s3") && json["s3"].is_boolean() && !json["s3"].get<bool>()) {
     out.no_s3 = true;

@@ -37,6 +37,7 @@ struct SnapshotRequest {
   std::optional<S3Options> s3;
   std::optional<std::int64_t> s3_retention;  // of that, or of the server's own
   bool no_s3 = false;                        // not even if the server has it on
+  bool local = false;                        // list: without those of the cluster's other servers
 
   std::string Encode() const;
   // kInvalidArgument with what is wrong; never with a value of "s3".

@@ -177,6 +177,36 @@ Status WriteSynced(FileSystem& fs, const std::string& path, std::string_view con
   return file->Sync();
 }
 
+// Makes the checked database in member/snap that of the new cluster, and what lies beside it.
+Status Complete(FileSystem& fs, File& database, const mvcc::Inspection& found,
+                const std::string& wal, MadeDirectories& made, const BuildOptions& options) {
+  const std::string member = JoinPath(options.data_dir, "member"), snap = JoinPath(member, "snap");
+  if (options.approve) RETURN_IF_ERROR(options.approve(found));
+  RETURN_IF_ERROR(ApplyMembership(database, found, options));
+  RETURN_IF_ERROR(WriteSynced(fs, JoinPath(snap, RaftSnapshotName(options.membership)),
+                              EncodeRaftSnapshot(options.membership), 0));
+  // Last, because etcd takes a directory with a WAL for a complete one.
+  RETURN_IF_ERROR(made.Make(wal));
+  RETURN_IF_ERROR(WriteSynced(fs, JoinPath(wal, kFirstWalName),
+                              EncodeFirstWal(options.membership, options.node), kWalSegmentBytes));
+  for (const std::string& directory : {wal, DirName(wal), snap, member, options.data_dir})
+    RETURN_IF_ERROR(fs.SyncDirectory(directory));
+  return OkStatus();
+}
+
+StatusOr<std::uint64_t> BytesIn(FileSystem& fs, const std::string& directory) {
+  ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
+  std::uint64_t total = 0;
+  for (const DirectoryEntry& entry : entries) {
+    std::uint64_t bytes = entry.info.size_bytes;
+    if (entry.info.kind == FileKind::kDirectory) {
+      ASSIGN_OR_RETURN(bytes, BytesIn(fs, JoinPath(directory, entry.name)));
+    }
+    total += bytes;
+  }
+  return total;
+}
+
 }  // namespace
 
 StatusOr<SnapshotSize> MeasureSnapshot(const RandomAccess& snapshot) {
@@ -221,20 +251,38 @@ StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snap
   RETURN_IF_ERROR(made.MakeParents(wal));
   ASSIGN_OR_RETURN(const auto database, fs.Create(JoinPath(snap, "db"), kFileMode));
   ASSIGN_OR_RETURN(const mvcc::Inspection found, CopyAndVerify(snapshot, *database, options));
-  if (options.approve) RETURN_IF_ERROR(options.approve(found));
-  RETURN_IF_ERROR(ApplyMembership(*database, found, options));
-
-  RETURN_IF_ERROR(WriteSynced(fs, JoinPath(snap, RaftSnapshotName(options.membership)),
-                              EncodeRaftSnapshot(options.membership), 0));
-  // Last, because etcd takes a directory with a WAL for a complete one.
-  RETURN_IF_ERROR(made.Make(wal));
-  RETURN_IF_ERROR(WriteSynced(fs, JoinPath(wal, kFirstWalName),
-                              EncodeFirstWal(options.membership, options.node), kWalSegmentBytes));
-  for (const std::string& directory : {wal, DirName(wal), snap, member, options.data_dir}) {
-    RETURN_IF_ERROR(fs.SyncDirectory(directory));
-  }
+  RETURN_IF_ERROR(Complete(fs, *database, found, wal, made, options));
   made.Keep();
   return found;
+}
+
+StatusOr<mvcc::Inspection> RebuildDataDir(FileSystem& fs, const BuildOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  const std::string member = JoinPath(options.data_dir, "member"), snap = JoinPath(member, "snap"),
+                    wal = JoinPath(member, "wal");
+  ASSIGN_OR_RETURN(const auto database, fs.OpenForWrite(JoinPath(snap, "db")));
+  ASSIGN_OR_RETURN(const mvcc::Inspection found, Inspecting(*database, options.stop).Take());
+  RETURN_IF_ERROR(RemoveTree(fs, wal));
+  ASSIGN_OR_RETURN(const auto entries, fs.List(snap));
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.name != "db") RETURN_IF_ERROR(fs.RemoveFile(JoinPath(snap, entry.name)));
+  }
+  MadeDirectories made(fs);
+  RETURN_IF_ERROR(Complete(fs, *database, found, wal, made, options));
+  made.Keep();
+  return found;
+}
+
+StatusOr<SpaceNeeded> SpaceForCopyOf(FileSystem& fs, const std::string& member) {
+  ASSIGN_OR_RETURN(const FileInfo database, fs.Stat(JoinPath(member, "snap/db")));
+  std::uint64_t all = 0;
+  for (const char* part : {"snap", "wal"}) {  // each may be a link
+    ASSIGN_OR_RETURN(const std::uint64_t bytes, BytesIn(fs, JoinPath(member, part)));
+    all += bytes;
+  }
+  return SpaceNeeded{.database = database.size_bytes,
+                     .wal = all - std::min(all, database.size_bytes) + 2 * kWalSegmentBytes,
+                     .reserve = kReserveBytes};
 }
 
 }  // namespace holdfast

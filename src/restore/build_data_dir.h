@@ -66,4 +66,12 @@ Status CheckSpace(FileSystem& fs, const std::string& directory, const SpaceNeede
 StatusOr<mvcc::Inspection> BuildDataDir(FileSystem& fs, const RandomAccess& snapshot,
                                         const BuildOptions& options);
 
+// The same with the data that <data_dir>/member holds already, of an etcd that ran there and wrote all to its database:
+// they stay where they are and become those of a new cluster; log and raft snapshots are made anew. There is no digest to
+// check. On an error the directory is of no more use.
+StatusOr<mvcc::Inspection> RebuildDataDir(FileSystem& fs, const BuildOptions& options);
+
+// What a copy of a data directory needs, to be rebuilt; `member` is its directory of that name.
+StatusOr<SpaceNeeded> SpaceForCopyOf(FileSystem& fs, const std::string& member);
+
 }  // namespace holdfast

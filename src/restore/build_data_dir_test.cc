@@ -113,6 +113,44 @@ TEST(BuildDataDir, MakesTheDatabaseOfANewCluster) {
             EncodeRaftSnapshot(OneMember()));
 }
 
+TEST(BuildDataDir, WhatAnEtcdLeftIsRebuiltWhereItLies) {
+  auto fs = EmptyTarget();
+  const std::string image = Sample().bolt.Build();
+  ASSERT_TRUE(Build(*fs, WithDigest(image)).ok());
+  for (const char* path : {"/out/member/snap/00000000000000ff-00000000000000ff.snap",
+                           "/out/member/snap/tmp1", "/out/member/wal/1.wal", "/out/name"})
+    ASSERT_TRUE(WriteFileAtomically(*fs, path, "x", 0600).ok());
+
+  const Membership other = ParseInitialCluster("n2=http://10.0.0.2:2380", "token").value();
+  std::int64_t approved = 0;
+  BuildOptions options = Options(other);
+  options.approve = [&](const mvcc::Inspection& found) {
+    approved = found.revision;
+    return OkStatus();
+  };
+  EXPECT_EQ(RebuildDataDir(*fs, options)->revision, 41);
+  EXPECT_EQ(approved, 41);
+  const Image built(Read(*fs, kDb));
+  EXPECT_EQ(built.Bucket("key"), Image(image).Bucket("key"));
+  EXPECT_EQ(built.Bucket("members").size(), 1u);
+  EXPECT_EQ(built.Bucket("members").begin()->second, other.members.front().Json());
+  EXPECT_EQ(Read(*fs, kWal), EncodeFirstWal(other, other.members.front().id));
+  EXPECT_EQ(Files(*fs, kDir).size(), 7u) << "three directories, database, WAL, raft snapshot, name";
+
+  const auto needed = SpaceForCopyOf(*fs, "/out/member").value();
+  EXPECT_EQ(needed.database, Read(*fs, kDb).size());
+  EXPECT_GE(needed.wal, 2 * kWalSegmentBytes);
+}
+
+TEST(BuildDataDir, ADamagedDirectoryIsNotRebuilt) {
+  auto fs = EmptyTarget();
+  ASSERT_TRUE(Build(*fs, WithDigest(Sample().bolt.Build())).ok());
+  const std::string before = Read(*fs, kWal);
+  ASSERT_TRUE(WriteFileAtomically(*fs, kDb, "rubbish", 0600).ok());
+  EXPECT_TRUE(absl::IsDataLoss(RebuildDataDir(*fs, Options()).status()));
+  EXPECT_EQ(Read(*fs, kWal), before);
+}
+
 TEST(BuildDataDir, OnRealFilesTheModesAreEtcdsAndTheWalIsReserved) {
   FileSystem& fs = PosixFileSystem();
   const testing::TempDir dir;

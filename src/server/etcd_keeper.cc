@@ -65,6 +65,17 @@ void EtcdKeeper::SetHealth(Status health) {
   changed_.notify_all();
 }
 
+void EtcdKeeper::GiveUp(const Status& why) {
+  LogError("{}", MessageOf(why));
+  {
+    const MutexLock lock(mutex_);
+    failure_ = why;
+    changed_.notify_all();
+  }
+  thread_.request_stop();
+  on_give_up_();
+}
+
 Status EtcdKeeper::WaitHealthy(std::stop_token stop) {
   const std::stop_callback wake(stop, [this] {
     const MutexLock lock(mutex_);

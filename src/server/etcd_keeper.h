@@ -28,6 +28,9 @@ class EtcdKeeper {
   // Waits until etcd is healthy (OK), or the keeper gave up, or `stop`.
   Status WaitHealthy(std::stop_token stop);
 
+  // Stops etcd for good, with `why` as the failure.
+  void GiveUp(const Status& why);
+
   // kUnavailable while etcd is not running.
   StatusOr<std::shared_ptr<etcd::Client>> client() const;
 

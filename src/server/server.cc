@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "api/cluster_routes.h"
 #include "api/http_server.h"
 #include "api/metrics.h"
 #include "api/routes.h"
@@ -16,12 +17,15 @@
 #include "keys/pki.h"
 #include "keys/seal.h"
 #include "keys/token.h"
+#include "ops/former_peers.h"
 #include "ops/reset.h"
 #include "ops/server_files.h"
 #include "os/atomic_file.h"
 #include "os/host.h"
 #include "os/service_notify.h"
 #include "restore/swap_dir.h"
+#include "server/cluster.h"
+#include "server/cluster_entry.h"
 #include "server/etcd_keeper.h"
 #include "server/snapshot_service.h"
 
@@ -40,18 +44,22 @@ struct DataDirLock {
   std::unique_ptr<File> file;
   bool holder_was_killed = false;
 };
+
+// What a try to lock means, in words.
+Status Locked(const Status& locked, FileSystem& fs, const DataLayout& layout) {
+  if (!absl::IsAborted(locked)) return locked;
+  const std::string holder(Trim(ReadFile(fs, layout.lock(), kSmallFileMax).value_or("")));
+  return WithHint(AbortedError("another server is running on {}{}", layout.data_dir(),
+                               holder.empty() ? "" : fmt::format(" (pid {})", holder)),
+                  "Stop it first; with systemd: systemctl stop holdfast-server.");
+}
+
 StatusOr<DataDirLock> LockDataDir(FileSystem& fs, const DataLayout& layout) {
   DataDirLock lock;
   ASSIGN_OR_RETURN(lock.file, fs.OpenOrCreate(layout.lock(), 0600));
-  const Status locked = lock.file->TryLock();
-  const std::string holder(Trim(ReadFile(fs, layout.lock(), kSmallFileMax).value_or("")));
-  if (absl::IsAborted(locked)) {
-    return WithHint(AbortedError("another server is running on {}{}", layout.data_dir(),
-                                 holder.empty() ? "" : fmt::format(" (pid {})", holder)),
-                    "Stop it first; with systemd: systemctl stop holdfast-server.");
-  }
-  RETURN_IF_ERROR(locked);
-  lock.holder_was_killed = !holder.empty();
+  RETURN_IF_ERROR(Locked(lock.file->TryLock(), fs, layout));
+  ASSIGN_OR_RETURN(const std::string holder, ReadFile(fs, layout.lock(), kSmallFileMax));
+  lock.holder_was_killed = !Trim(holder).empty();
   RETURN_IF_ERROR(lock.file->Truncate(0));
   RETURN_IF_ERROR(lock.file->WriteAt(0, BytesOf(fmt::format("{}\n", ::getpid()))));
   return lock;
@@ -78,6 +86,17 @@ class Server final : public ApiBackend {
     return asked_to_stop && !options_.cluster_reset ? OkStatus() : status;
   }
 
+  Status PlanReset(const std::string& scratch_directory, ResetPlan& plan) {
+    RETURN_IF_ERROR(etcd::EncodeServerConfig(EtcdOptions("").config).status());
+    RETURN_IF_ERROR(CheckNobodyRuns());
+    ASSIGN_OR_RETURN(node_name_, NodeName());
+    Status first = FindEtcd();
+    RETURN_IF_ERROR(ReadTokens());
+    if (first.ok()) first = CheckPorts(/*predecessor_was_killed=*/false);
+    const Status planned = holdfast::PlanReset(fs_, MakeResetRequest(), scratch_directory, plan);
+    return first.ok() ? planned : first;
+  }
+
   // --- ApiBackend ---
 
   std::string CaCertificates() override {
@@ -88,17 +107,15 @@ class Server final : public ApiBackend {
 
   Status Ready() override {
     if (stopping_) return UnavailableError("the server is stopping");
-    RETURN_IF_ERROR(keeper_->health());
+    if (const Status health = keeper_->health(); !health.ok()) {
+      const std::string situation = cluster_->Situation();
+      return situation.empty() ? health : UnavailableError("{}\n{}", MessageOf(health), situation);
+    }
     if (!ready_) return UnavailableError("the bootstrap data are not saved yet");
     return OkStatus();
   }
 
   std::string MetricsPage() override { return metrics_.Page(); }
-
-  StatusOr<std::vector<etcd::MemberInfo>> Members() override {
-    ASSIGN_OR_RETURN(const auto client, keeper_->client());
-    return client->ListMembers();
-  }
 
   StatusOr<SnapshotResult> SaveSnapshot(
       const SnapshotRequest& request,
@@ -112,7 +129,13 @@ class Server final : public ApiBackend {
     return snapshots_->Delete(request);
   }
   StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) override {
-    return snapshots_->List(request);
+    ASSIGN_OR_RETURN(std::vector<SnapshotRecord> records, snapshots_->List(request));
+    // A directory that the caller names is this server's.
+    if (!request.local && !request.directory) {
+      for (SnapshotRecord& record : cluster_->PeersSnapshots())
+        records.push_back(std::move(record));
+    }
+    return records;
   }
 
  private:
@@ -125,6 +148,14 @@ class Server final : public ApiBackend {
     RETURN_IF_ERROR(ReadTokens());
     RETURN_IF_ERROR(CheckPorts(predecessor_was_killed));
     return options_.cluster_reset ? Reset() : Serve();
+  }
+
+  // As LockDataDir, without writing.
+  Status CheckNobodyRuns() {
+    const auto lock = fs_.OpenForRead(layout_.lock());
+    if (absl::IsNotFound(lock.status())) return OkStatus();
+    RETURN_IF_ERROR(lock.status());
+    return Locked((*lock)->TryLock(), fs_, layout_);
   }
 
   Status FindEtcd() {
@@ -146,7 +177,8 @@ class Server final : public ApiBackend {
     auto id = ReadFile(fs_, layout_.node_id(), kSmallFileMax);
     if (absl::IsNotFound(id.status())) {
       id = context_.random.Hex(4);
-      RETURN_IF_ERROR(WriteFileAtomically(fs_, layout_.node_id(), *id, 0600));
+      if (!options_.dry_run)
+        RETURN_IF_ERROR(WriteFileAtomically(fs_, layout_.node_id(), *id, 0600));
     }
     RETURN_IF_ERROR(id.status());
     return options_.node_name + "-" + std::string(Trim(*id));
@@ -164,6 +196,11 @@ class Server final : public ApiBackend {
           agent, WaitForTokenFile(fs_, context_.clock, options_.agent_token_file, context_.stop));
     }
     ASSIGN_OR_RETURN(files_.tokens.password, ServerPassword(fs_, layout_, given));
+    // With its CA hash, if anybody wrote it down.
+    token_ =
+        !given.empty()
+            ? given
+            : Secret(std::string(Trim(ReadFile(fs_, layout_.token(), kSmallFileMax).value_or(""))));
     if (!agent.empty()) {
       ASSIGN_OR_RETURN(const ServerToken token, ParseServerToken(agent.reveal()), "agent token");
       files_.tokens.agent_password = token.password;
@@ -227,18 +264,27 @@ class Server final : public ApiBackend {
 
   // --- cluster-reset ---
 
+  ResetRequest MakeResetRequest() const {
+    return {.layout = layout_,
+            .node_name = node_name_,
+            .files = files_,
+            .etcd = EtcdOptions(""),
+            .snapshot = SnapshotToRestore(),
+            .bump_revision = options_.bump_revision,
+            .mark_compacted = options_.mark_compacted,
+            .on_progress = context_.on_progress,
+            .stop = context_.stop};
+  }
+
   Status Reset() {
-    const ResetRequest request{.layout = layout_,
-                               .node_name = node_name_,
-                               .files = files_,
-                               .etcd = EtcdOptions(""),
-                               .snapshot = SnapshotToRestore(),
-                               .bump_revision = options_.bump_revision,
-                               .mark_compacted = options_.mark_compacted,
-                               .on_progress = context_.on_progress,
-                               .stop = context_.stop};
-    RETURN_IF_ERROR(ResetCluster(fs_, context_.clock, context_.random, request));
+    ASSIGN_OR_RETURN(const ResetReport report,
+                     ResetCluster(fs_, context_.clock, context_.random, MakeResetRequest()));
     LogInfo("{}", kResetDone);
+    const RejoinPlace place{
+        .program = std::string(context_.distribution.name),
+        .data_dir = options_.data_dir,
+        .server_url = "https://" + etcd::HostPort(options_.node_address, options_.supervisor_port)};
+    for (const std::string& line : RejoinAdvice(report.peers, place)) LogInfo("{}", line);
     return OkStatus();
   }
 
@@ -260,10 +306,16 @@ class Server final : public ApiBackend {
   // --- serving ---
 
   Status Serve() {
-    RETURN_IF_ERROR(PrepareData());
+    const ClusterSetup setup = SetupOfCluster();
+    ClusterEntry entry(setup);
+    RETURN_IF_ERROR(PrepareData(entry));
     ASSIGN_OR_RETURN(const std::string member_name, MemberName());
+    etcd::RunOptions etcd = EtcdOptions(member_name);
+    if (entry.joins()) {
+      ASSIGN_OR_RETURN(etcd.config.join_cluster, entry.Join(member_name));
+    }
     std::stop_source give_up;
-    keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, EtcdOptions(member_name),
+    keeper_ = std::make_unique<EtcdKeeper>(fs_, context_.clock, metrics_, std::move(etcd),
                                            [give_up]() mutable { give_up.request_stop(); });
     ASSIGN_OR_RETURN(const std::string cluster_id, CaHash(CaCertificates()), "server CA");
     snapshots_ = std::make_unique<SnapshotService>(
@@ -275,14 +327,63 @@ class Server final : public ApiBackend {
                                .open_s3 = context_.open_s3,
                                .node = node_name_,
                                .cluster_id = cluster_id,
-                               .token_hash = TokenHash(files_.tokens.password),
+                               .token_hash = [this] { return TokenHashInForce(); },
                                .etcd = [this] { return keeper_->client(); },
                                .stop = context_.stop});
+    cluster_ = std::make_unique<Cluster>(setup, context_.random, *keeper_, files_.tokens,
+                                         HooksOfCluster());
     const Status status = ServeRequests(give_up.get_token());
+    cluster_.reset();
     snapshots_.reset();
     LogInfo("Stopping etcd");
     keeper_.reset();
     return status;
+  }
+
+  ClusterSetup SetupOfCluster() {
+    const etcd::ServerConfig config = EtcdOptions("").config;
+    ClusterSetup setup{
+        .fs = fs_,
+        .clock = context_.clock,
+        .distribution = context_.distribution,
+        .layout = layout_,
+        .node_name = node_name_,
+        .node_address = options_.node_address,
+        .version = context_.version,
+        .peer_url = config.PeerUrl(),
+        .client_url = "https://" + etcd::HostPort(options_.node_address, options_.etcd_client_port),
+        .supervisor_url =
+            "https://" + etcd::HostPort(options_.node_address, options_.supervisor_port),
+        .server_url = options_.server_url,
+        .token = token_,
+        .rejoin = options_.rejoin,
+        .stop = context_.stop};
+    setup.config.values = {{"distribution", std::string(context_.distribution.name)}};
+    // etcd wants these alike on all members.
+    for (const auto& [key, text] : std::map<std::string, std::string>{
+             {"heartbeat-interval", "500"}, {"election-timeout", "5000"}}) {
+      setup.config.values["etcd-arg " + key] = text;
+      for (const std::string& argument : options_.etcd_args) {
+        const std::string given =
+            argument.substr(std::min(argument.find_first_not_of('-'), argument.size()));
+        if (given.starts_with(key + "="))
+          setup.config.values["etcd-arg " + key] = given.substr(key.size() + 1);
+      }
+    }
+    return setup;
+  }
+
+  Cluster::Hooks HooksOfCluster() {
+    return {.ready = [this] { return Ready(); },
+            .last_snapshot = [this] { return snapshots_->last_snapshot(); },
+            .give_up = [this](const Status& why) { keeper_->GiveUp(why); },
+            .on_new_token =
+                [this](const Secret& password) {
+                  auto passwd = ReadPasswdFile(fs_, layout_);
+                  const MutexLock lock(tokens_mutex_);
+                  files_.tokens.password = password;
+                  if (passwd.ok()) passwd_ = *std::move(passwd);
+                }};
   }
 
   // While the keeper is there, which the listener's handlers use.
@@ -297,12 +398,15 @@ class Server final : public ApiBackend {
   }
 
   // The data directory in order, and the files that etcd needs.
-  Status PrepareData() {
+  Status PrepareData(ClusterEntry& entry) {
     ASSIGN_OR_RETURN(interrupted_,
-                     RecoverSwap(fs_, layout_.db(), /*starting_empty_is_fine=*/false));
+                     RecoverSwap(fs_, layout_.db(),
+                                 /*starting_empty_is_fine=*/!options_.server_url.empty()));
     Secret& password = files_.tokens.password;
+    if (!interrupted_) RETURN_IF_ERROR(entry.Prepare(password));
     ASSIGN_OR_RETURN(const bool has_data, Exists(fs_, layout_.etcd_wal()));
-    auto stored = ReadStoredBootstrap(fs_, layout_, password);
+    auto stored =
+        entry.bootstrap() ? entry.bootstrap() : ReadStoredBootstrap(fs_, layout_, password);
     if (absl::IsDataLoss(stored.status())) {
       ASSIGN_OR_RETURN(const bool has_cas, HasCas(fs_, layout_));
       if (!has_cas) return stored.status();
@@ -313,8 +417,8 @@ class Server final : public ApiBackend {
       stored = std::optional<BootstrapData>();
     }
     RETURN_IF_ERROR(stored.status());
-    if (*stored && interrupted_) {
-      LogWarn("Finishing the interrupted restore of {}", interrupted_->snapshot);
+    if (*stored && (interrupted_ || entry.joins())) {
+      if (interrupted_) LogWarn("Finishing the interrupted restore of {}", interrupted_->snapshot);
       RETURN_IF_ERROR(
           OverwriteBootstrapFiles(fs_, layout_, **stored, context_.clock.Now()).status());
     } else if (*stored) {
@@ -333,9 +437,19 @@ class Server final : public ApiBackend {
       password = NewPassword(context_.random);
       LogInfo("A new token was made; it is in {}", layout_.token());
     }
+    if (entry.bootstrap()) RETURN_IF_ERROR(KeepAgentPassword());
     RETURN_IF_ERROR(MakeServerFiles(fs_, layout_, files_));
     ASSIGN_OR_RETURN(passwd_, ReadPasswdFile(fs_, layout_));
     return MakeDirectories(fs_, layout_.etcd(), 0700);
+  }
+
+  // The cluster's agents have a token of their own, which this server was not told.
+  Status KeepAgentPassword() {
+    if (!files_.tokens.agent_password.empty()) return OkStatus();
+    ASSIGN_OR_RETURN(const PasswdFile passwd, ReadPasswdFile(fs_, layout_));
+    const Secret agent = passwd.PasswordOf("node");
+    if (agent != files_.tokens.password) files_.tokens.agent_password = agent;
+    return OkStatus();
   }
 
   StatusOr<std::string> MemberName() {
@@ -343,6 +457,13 @@ class Server final : public ApiBackend {
     if (name.ok() && !Trim(*name).empty()) return std::string(Trim(*name));
     if (!name.ok() && !absl::IsNotFound(name.status())) return name.status();
     return WriteNewMemberName(fs_, layout_.etcd_name(), node_name_, context_.random);
+  }
+
+  std::vector<Route> AllRoutes() {
+    std::vector<Route> routes = SupervisorRoutes(*this, context_.distribution.label_domain);
+    for (Route& route : ClusterRoutes(*cluster_, context_.distribution.name))
+      routes.push_back(std::move(route));
+    return routes;
   }
 
   StatusOr<std::unique_ptr<HttpServer>> StartListener() {
@@ -355,9 +476,10 @@ class Server final : public ApiBackend {
                            .key_pem = pair.key_pem,
                            .authenticate =
                                [this](const std::string& user, const Secret& password) {
+                                 const MutexLock lock(tokens_mutex_);
                                  return passwd_.RoleOf(user, password);
                                },
-                           .routes = SupervisorRoutes(*this, context_.distribution.label_domain)}));
+                           .routes = AllRoutes()}));
     LogInfo("Supervisor listens on {}:{}", options_.bind_address, options_.supervisor_port);
     return listener;
   }
@@ -365,7 +487,17 @@ class Server final : public ApiBackend {
   Status BecomeReady(const ServiceNotifier& notifier) {
     notifier.Send("STATUS=waiting for etcd");
     RETURN_IF_ERROR(keeper_->WaitHealthy(context_.stop));
-    RETURN_IF_ERROR(SaveBootstrap());
+    Status saved = SaveBootstrap();
+    // The leader may go, or another server may do the same.
+    while (etcd::MayPass(saved) || absl::IsAlreadyExists(saved)) {
+      LogWarn("The bootstrap data are not saved yet: {}", MessageOf(saved));
+      if (!context_.clock.Sleep(kTick, context_.stop)) return CancelledError("stopped");
+      RETURN_IF_ERROR(keeper_->WaitHealthy(context_.stop));
+      saved = SaveBootstrap();
+    }
+    RETURN_IF_ERROR(saved);
+    if (const Status registered = cluster_->Register(); !registered.ok())
+      LogWarn("This node's record is not written yet: {}", MessageOf(registered));
     if (interrupted_) RETURN_IF_ERROR(FinishInterruptedRestore(fs_, layout_.db()));
     if (const Status removed = fs_.RemoveFile(layout_.reset_flag()); removed.ok()) {
       LogInfo("Cluster reset is complete, {} removed", layout_.reset_flag());
@@ -424,21 +556,34 @@ class Server final : public ApiBackend {
     return keeper_->failure();
   }
 
+  std::string TokenHashInForce() {
+    const MutexLock lock(tokens_mutex_);
+    return TokenHash(files_.tokens.password);
+  }
+
   const ServerOptions& options_;
   const ServerContext& context_;
   FileSystem& fs_;
   const DataLayout layout_;
   Metrics metrics_;
   std::string node_name_, binary_;
+  Secret token_;  // as given
   ServerFilesOptions files_;
   PasswdFile passwd_;
+  Mutex tokens_mutex_;  // while serving: of passwd_ and files_.tokens
   std::optional<InterruptedRestore> interrupted_;
   std::atomic<bool> ready_ = false, stopping_ = false;
   std::unique_ptr<EtcdKeeper> keeper_;
   std::unique_ptr<SnapshotService> snapshots_;
+  std::unique_ptr<Cluster> cluster_;
 };
 
 }  // namespace
+
+Status PlanServerReset(const ServerOptions& options, const ServerContext& context,
+                       const std::string& scratch_directory, ResetPlan& plan) {
+  return Server(options, context).PlanReset(scratch_directory, plan);
+}
 
 Status RunServer(const ServerOptions& options, const ServerContext& context) {
   return Server(options, context).Run();

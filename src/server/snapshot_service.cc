@@ -122,7 +122,7 @@ StatusOr<SnapshotService::Saved> SnapshotService::SaveInDirectory(const Snapshot
                                                                   SaveRequest request) {
   const absl::Duration start = context_.clock.Steady();
   Saved out;
-  request.token_hash = context_.token_hash;
+  request.token_hash = context_.token_hash();
   if (place.s3 != nullptr)
     request.on_named = [&](const std::string& name) { out.claim = uploads_.TryClaim(name); };
   auto saved = [&]() -> StatusOr<CapturedSnapshot> {
@@ -212,6 +212,11 @@ StatusOr<std::vector<SnapshotRecord>> SnapshotService::List(const SnapshotReques
   ASSIGN_OR_RETURN(SnapshotList list, ListSnapshots(place));
   RETURN_IF_ERROR(list.s3_status);
   return std::move(list.records);
+}
+
+std::optional<absl::Time> SnapshotService::last_snapshot() const {
+  const std::int64_t second = last_snapshot_;
+  return second == 0 ? std::optional<absl::Time>() : absl::FromUnixSeconds(second);
 }
 
 // --- by itself ---
@@ -315,6 +320,7 @@ void SnapshotService::UpdateGauges() {
 Status SnapshotService::LookAtDirectory() {
   ASSIGN_OR_RETURN(const SnapshotSummary summary, SummarizeDirectory(DefaultPlace()));
   context_.metrics.SetSnapshots(summary.count, summary.newest, summary.newest_bytes);
+  last_snapshot_ = summary.newest == absl::InfinitePast() ? 0 : absl::ToUnixSeconds(summary.newest);
   if (context_.options.s3.on.value_or(false)) context_.metrics.SetUploadsOwed(summary.owed);
   return OkStatus();
 }

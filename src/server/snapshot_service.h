@@ -8,6 +8,7 @@
 // durable: capture/capture_snapshot.h in the directory, ops/upload.h in S3.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,7 +31,8 @@ struct SnapshotServiceContext {
   Metrics& metrics;
   const SnapshotOptions& options;
   S3Opener open_s3;
-  std::string node, cluster_id, token_hash;
+  std::string node, cluster_id;
+  std::function<std::string()> token_hash;  // of the token in force
   std::function<StatusOr<std::shared_ptr<etcd::Client>>()> etcd;
   std::stop_token stop;  // of the server
 };
@@ -51,6 +53,8 @@ class SnapshotService {
   StatusOr<SnapshotResult> Prune(const SnapshotRequest& request);
   StatusOr<SnapshotResult> Delete(const SnapshotRequest& request);
   StatusOr<std::vector<SnapshotRecord>> List(const SnapshotRequest& request);
+  // When the newest good one of the directory was taken, as of the last look; nullopt: there is none.
+  std::optional<absl::Time> last_snapshot() const;
 
   // One run of each job; StartJobs() calls them.
   void TakeScheduled(std::stop_token stop);
@@ -78,6 +82,7 @@ class SnapshotService {
   const SnapshotServiceContext context_;
   Mutex one_save_;
   UploadsInFlight uploads_;
+  std::atomic<std::int64_t> last_snapshot_ = 0;  // unix; 0: none
   // Last: their threads use all the others.
   std::optional<Reconciler> reconciler_;
   std::optional<SnapshotSchedule> schedule_;

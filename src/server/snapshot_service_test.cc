@@ -44,7 +44,7 @@ class SnapshotServiceTest : public ::testing::Test {
           },
           .node = "n1",
           .cluster_id = "c1",
-          .token_hash = "t",
+          .token_hash = [] { return "t"; },
           .etcd = [this]() -> StatusOr<std::shared_ptr<etcd::Client>> { return etcd_; }});
     }
     return *service_;

@@ -1,5 +1,6 @@
 #include "supervisor_client/supervisor_client.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "keys/pki.h"
@@ -8,7 +9,7 @@
 namespace holdfast {
 namespace {
 
-constexpr char kUser[] = "server";
+constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 constexpr std::size_t kLineBytesMax = 64u << 20;  // a list of very many snapshots comes as one line
 
 // Cuts a body that comes in pieces into lines and remembers the last one that is not progress.
@@ -54,7 +55,7 @@ Status CheckServerUrl(const std::string& url) {
 }
 
 StatusOr<SupervisorClient> SupervisorClient::Connect(HttpClient& http, const std::string& url,
-                                                     const Secret& token) {
+                                                     const Secret& token, const std::string& user) {
   RETURN_IF_ERROR(CheckServerUrl(url));
   ASSIGN_OR_RETURN(const ServerToken parsed, ParseServerToken(token.reveal()));
   ASSIGN_OR_RETURN(
@@ -68,7 +69,84 @@ StatusOr<SupervisorClient> SupervisorClient::Connect(HttpClient& http, const std
                         parsed.ca_hash, hash),
                     "The token belongs to another cluster than the server at " + url + ".");
   }
-  return SupervisorClient(http, url, parsed.password, std::move(answer.body));
+  return SupervisorClient(http, url,
+                          {.user = parsed.user.empty() ? user : parsed.user,
+                           .password = parsed.password,
+                           .ca_pem = std::move(answer.body)});
+}
+
+StatusOr<std::string> SupervisorClient::Call(const std::string& method, const std::string& path,
+                                             const std::string& body) {
+  HttpRequest call{.method = method,
+                   .url = url_ + path,
+                   .headers = {std::string("Accept: ") + kJsonType},
+                   .body = body,
+                   .user = access_.user,
+                   .password = access_.password,
+                   .ca_pem = access_.ca_pem,
+                   .connect_timeout = std::min(patience_, kConnectTimeout),
+                   .stall_timeout = patience_};
+  if (!body.empty()) call.headers.push_back(std::string("Content-Type: ") + kJsonType);
+  ASSIGN_OR_RETURN(HttpResponse answer, http_->Do(call));
+  if (answer.code >= 200 && answer.code < 300) return std::move(answer.body);
+  return Annotate(DecodeError(answer.code, answer.body), url_ + path);
+}
+
+namespace {
+
+std::string Versioned(std::string_view distribution, std::string_view what) {
+  return fmt::format("/v1-{}/{}", distribution, what);
+}
+
+}  // namespace
+
+Status SupervisorClient::Ready() { return Call("GET", "/readyz").status(); }
+
+StatusOr<ClusterInfo> SupervisorClient::Info() {
+  ASSIGN_OR_RETURN(const std::string json, Call("GET", "/db/info"));
+  auto info = ClusterInfo::Decode(json);
+  RETURN_IF_ERROR(info.status(), "{}/db/info", url_);
+  return info;
+}
+
+StatusOr<Secret> SupervisorClient::ServerBootstrap(std::string_view distribution) {
+  ASSIGN_OR_RETURN(std::string json, Call("GET", Versioned(distribution, "server-bootstrap")));
+  return Secret(std::move(json));
+}
+
+StatusOr<ClusterConfig> SupervisorClient::Config(std::string_view distribution) {
+  ASSIGN_OR_RETURN(const std::string json, Call("GET", Versioned(distribution, "config")));
+  return ClusterConfig::Decode(json);
+}
+
+StatusOr<NodeStatus> SupervisorClient::Node(std::string_view distribution) {
+  ASSIGN_OR_RETURN(const std::string json, Call("GET", Versioned(distribution, "node")));
+  return NodeStatus::Decode(json);
+}
+
+StatusOr<std::vector<NodeStatus>> SupervisorClient::Nodes(std::string_view distribution) {
+  ASSIGN_OR_RETURN(const std::string json, Call("GET", Versioned(distribution, "nodes")));
+  return DecodeNodes(json);
+}
+
+Status SupervisorClient::KeepAlive(std::string_view distribution, const NodeRecord& node) {
+  return Call("POST", Versioned(distribution, "nodes"), node.Encode()).status();
+}
+
+Status SupervisorClient::RemoveNode(std::string_view distribution, const NodeRemoval& removal) {
+  return Call("DELETE", Versioned(distribution, "nodes"), removal.Encode()).status();
+}
+
+StatusOr<ClientCertificate> SupervisorClient::MakeClientCertificate(std::string_view distribution,
+                                                                    const std::string& node) {
+  ASSIGN_OR_RETURN(
+      const std::string json,
+      Call("POST", Versioned(distribution, "client-certificate"), EncodeNodeName(node)));
+  return ClientCertificate::Decode(json);
+}
+
+Status SupervisorClient::RotateToken(std::string_view distribution, const Secret& token) {
+  return Call("PUT", Versioned(distribution, "token"), EncodeNewToken(token)).status();
 }
 
 StatusOr<std::string> SupervisorClient::Snapshot(
@@ -79,9 +157,9 @@ StatusOr<std::string> SupervisorClient::Snapshot(
       .url = url_ + "/db/snapshot",
       .headers = {std::string("Content-Type: ") + kJsonType, std::string("Accept: ") + kLinesType},
       .body = request.Encode(),
-      .user = kUser,
-      .password = password_,
-      .ca_pem = ca_pem_};
+      .user = access_.user,
+      .password = access_.password,
+      .ca_pem = access_.ca_pem};
   if (!request.no_s3) call.stall_timeout += request.s3.value_or(S3Options()).timeout;
   call.on_body = [&](std::string_view piece) { return lines.Take(piece); };
   ASSIGN_OR_RETURN(const HttpResponse answer, http_->Do(call));

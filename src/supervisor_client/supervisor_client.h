@@ -1,4 +1,4 @@
-// Calls our own server's supervisor API: what the command line does with a running server.
+// Calls our own server's supervisor API: what the command line, a joining server and an agent ask of a running server.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 
 #include "base/redacted.h"
 #include "base/status.h"
+#include "protocol/cluster_api.h"
 #include "protocol/snapshot_api.h"
 #include "wire/http_client.h"
 
@@ -15,13 +16,44 @@ namespace holdfast {
 // kInvalidArgument unless it begins with https://.
 Status CheckServerUrl(const std::string& url);
 
+// Who is calling, and what the server must be. Servers of one cluster know its CA and need not ask for it.
+struct SupervisorAccess {
+  std::string user = "server";  // "node": an agent
+  Secret password;
+  std::string ca_pem;
+};
+
 class SupervisorClient {
  public:
+  // No request goes out. `http` must outlive this.
+  SupervisorClient(HttpClient& http, std::string url, SupervisorAccess access)
+      : http_(&http), url_(std::move(url)), access_(std::move(access)) {}
+
   // Fetches the server's CA from /cacerts and checks it against the hash in the token (a bare password trusts it, as RKE2
-  // does). `token` is a server token in any form. `http` must outlive this.
+  // does). `token` is a server token in any form, its user that of the token, else `user`. `http` must outlive this.
   // kUnavailable: nobody answers there. kUnauthenticated: it is another server than the token is for.
   static StatusOr<SupervisorClient> Connect(HttpClient& http, const std::string& url,
-                                            const Secret& token);
+                                            const Secret& token,
+                                            const std::string& user = "server");
+
+  // How long the server may say nothing in the calls below; a minute if not set. The time to connect is a part of it.
+  void SetPatience(absl::Duration patience) { patience_ = patience; }
+  const std::string& url() const { return url_; }
+  const SupervisorAccess& access() const { return access_; }
+
+  // OK if the server serves; else its reason.
+  Status Ready();
+  StatusOr<ClusterInfo> Info();
+  // `distribution` is the name in the path. The bootstrap data are for keys/bootstrap.h; they are secret.
+  StatusOr<Secret> ServerBootstrap(std::string_view distribution);
+  StatusOr<ClusterConfig> Config(std::string_view distribution);
+  StatusOr<NodeStatus> Node(std::string_view distribution);
+  StatusOr<std::vector<NodeStatus>> Nodes(std::string_view distribution);
+  Status KeepAlive(std::string_view distribution, const NodeRecord& node);
+  Status RemoveNode(std::string_view distribution, const NodeRemoval& removal);
+  StatusOr<ClientCertificate> MakeClientCertificate(std::string_view distribution,
+                                                    const std::string& node);
+  Status RotateToken(std::string_view distribution, const Secret& token);
 
   // POST /db/snapshot. `on_progress` (may be empty) is called while the server saves. There is no limit in all: the call
   // ends with kDeadlineExceeded when the server says nothing for a minute, or, if S3 may be asked, as long as that may take
@@ -31,16 +63,13 @@ class SupervisorClient {
                                  const std::function<void(const Progress&)>& on_progress);
 
  private:
-  SupervisorClient(HttpClient& http, std::string url, Secret password, std::string ca_pem)
-      : http_(&http),
-        url_(std::move(url)),
-        password_(std::move(password)),
-        ca_pem_(std::move(ca_pem)) {}
+  StatusOr<std::string> Call(const std::string& method, const std::string& path,
+                             const std::string& body = "");
 
   HttpClient* http_;
   std::string url_;
-  Secret password_;
-  std::string ca_pem_;
+  SupervisorAccess access_;
+  absl::Duration patience_ = absl::Minutes(1);
 };
 
 }  // namespace holdfast

@@ -1,8 +1,10 @@
-// An etcd that answers with what a test puts here: a status, and a snapshot stream that may break.
+// An etcd that answers with what a test puts here: a status, members, keys, and a snapshot stream that may break.
+// For one thread at a time.
 #pragma once
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -20,24 +22,134 @@ class FakeEtcd final : public etcd::Client {
   Status broken = UnavailableError("the connection was lost");
   std::function<void()> before_read;  // may wait, or stop something
 
-  StatusOr<etcd::MemberStatus> GetStatus() override { return status; }
+  StatusOr<etcd::MemberStatus> GetStatus() override {
+    RETURN_IF_ERROR(Asked("status"));
+    return status;
+  }
   StatusOr<std::unique_ptr<etcd::SnapshotStream>> Snapshot(absl::Duration,
                                                            std::stop_token) override {
     return std::make_unique<Stream>(*this);
   }
 
-  StatusOr<std::vector<etcd::MemberInfo>> ListMembers() override { return Unused(); }
-  Status UpdateMember(std::uint64_t, const std::vector<std::string>&) override { return Unused(); }
-  StatusOr<std::vector<etcd::Alarm>> ListAlarms() override { return Unused(); }
+  // --- members: what etcd would refuse for the others' sake a test must say with `refuse` ---
+
+  StatusOr<std::vector<etcd::MemberInfo>> ListMembers() override {
+    RETURN_IF_ERROR(Asked("member list"));
+    return members;
+  }
+  Status UpdateMember(std::uint64_t id, const std::vector<std::string>& peer_urls) override {
+    RETURN_IF_ERROR(Asked("member update"));
+    ASSIGN_OR_RETURN(etcd::MemberInfo* const member, Find(id));
+    member->peer_urls = peer_urls;
+    return OkStatus();
+  }
+  StatusOr<etcd::AddedMember> AddLearner(const std::vector<std::string>& peer_urls) override {
+    RETURN_IF_ERROR(Asked("member add"));
+    for (const etcd::MemberInfo& member : members) {
+      if (member.peer_urls == peer_urls)
+        return FailedPreconditionError("etcd member add: etcdserver: Peer URLs already exists");
+    }
+    std::uint64_t id = 0xb1;
+    for (const etcd::MemberInfo& member : members) id = std::max(id, member.id + 1);
+    members.push_back(
+        {.id = id, .name = "", .peer_urls = peer_urls, .client_urls = {}, .is_learner = true});
+    return etcd::AddedMember{.id = id, .members = members};
+  }
+  Status PromoteMember(std::uint64_t id) override {
+    RETURN_IF_ERROR(Asked("member promote"));
+    ASSIGN_OR_RETURN(etcd::MemberInfo* const member, Find(id));
+    if (!member->is_learner)
+      return FailedPreconditionError(
+          "etcd member promote: etcdserver: can only promote a learner member");
+    member->is_learner = false;
+    return OkStatus();
+  }
+  Status RemoveMember(std::uint64_t id) override {
+    RETURN_IF_ERROR(Asked("member remove"));
+    RETURN_IF_ERROR(Find(id).status());
+    std::erase_if(members, [&](const etcd::MemberInfo& member) { return member.id == id; });
+    return OkStatus();
+  }
+  Status MoveLeader(std::uint64_t to) override {
+    RETURN_IF_ERROR(Asked("move leader"));
+    if (status.leader != status.member_id)
+      return FailedPreconditionError("etcd move leader: etcdserver: not leader");
+    status.leader = to;
+    return OkStatus();
+  }
+
+  // --- keys; each write is a revision of its own ---
+
+  StatusOr<etcd::KeyRecord> Get(const std::string& key) override {
+    RETURN_IF_ERROR(Asked("range"));
+    const auto it = keys.find(key);
+    if (it == keys.end()) return NotFoundError("etcd has no key {}", key);
+    return it->second;
+  }
+  StatusOr<std::vector<etcd::KeyRecord>> GetPrefix(const std::string& prefix) override {
+    RETURN_IF_ERROR(Asked("range"));
+    std::vector<etcd::KeyRecord> found;
+    for (const auto& [key, record] : keys) {
+      if (key.starts_with(prefix)) found.push_back(record);
+    }
+    return found;
+  }
+  Status Put(const std::string& key, const std::string& value, etcd::LeaseId lease) override {
+    RETURN_IF_ERROR(Asked("put"));
+    if (lease != 0 && !leases.contains(lease))
+      return NotFoundError("etcd put: etcdserver: requested lease not found");
+    keys[key] = {key, value, ++status.revision};
+    leased[key] = lease;
+    return OkStatus();
+  }
+  Status Create(const std::string& key, const std::string& value) override {
+    if (keys.contains(key)) return AlreadyExistsError("etcd has the key {} already", key);
+    return Put(key, value, 0);
+  }
+  Status Delete(const std::string& key) override {
+    RETURN_IF_ERROR(Asked("delete"));
+    if (keys.erase(key) > 0) ++status.revision;
+    return OkStatus();
+  }
+  StatusOr<etcd::LeaseId> GrantLease(absl::Duration ttl) override {
+    RETURN_IF_ERROR(Asked("lease grant"));
+    leases[++last_lease_] = ttl;
+    return last_lease_;
+  }
+  Status KeepLeaseAlive(etcd::LeaseId lease) override {
+    RETURN_IF_ERROR(Asked("lease keep-alive"));
+    if (!leases.contains(lease)) return NotFoundError("etcd lease {:x} has ended", lease);
+    return OkStatus();
+  }
+  // As if its time were over.
+  void EndLease(etcd::LeaseId lease) {
+    leases.erase(lease);
+    std::erase_if(keys, [&](const auto& entry) { return leased[entry.first] == lease; });
+  }
+
+  std::vector<etcd::MemberInfo> members;
+  std::map<std::string, etcd::KeyRecord> keys;
+  std::map<etcd::LeaseId, absl::Duration> leases;
+  std::map<std::string, etcd::LeaseId> leased;  // by key
+  std::vector<std::string> calls;  // what was asked, in order, by the names of etcd/client.cc
+  std::function<Status(std::string_view call)> refuse;
+
+  StatusOr<std::vector<etcd::Alarm>> ListAlarms() override { return std::vector<etcd::Alarm>(); }
   Status DisarmAlarm(const etcd::Alarm&) override { return Unused(); }
   Status Defragment() override { return Unused(); }
-  StatusOr<etcd::KeyRecord> Get(const std::string&) override { return Unused(); }
-  StatusOr<std::vector<etcd::KeyRecord>> GetPrefix(const std::string&) override { return Unused(); }
-  Status Put(const std::string&, const std::string&) override { return Unused(); }
-  Status Create(const std::string&, const std::string&) override { return Unused(); }
 
  private:
   static Status Unused() { return UnimplementedError("the fake etcd does not do this"); }
+  Status Asked(const char* call) {
+    calls.emplace_back(call);
+    return refuse ? refuse(call) : OkStatus();
+  }
+  StatusOr<etcd::MemberInfo*> Find(std::uint64_t id) {
+    for (etcd::MemberInfo& member : members) {
+      if (member.id == id) return &member;
+    }
+    return NotFoundError("etcdserver: member not found");
+  }
 
   class Stream final : public etcd::SnapshotStream {
    public:
@@ -58,6 +170,8 @@ class FakeEtcd final : public etcd::Client {
     FakeEtcd& etcd_;
     std::size_t position_ = 0;
   };
+
+  etcd::LeaseId last_lease_ = 0;
 };
 
 }  // namespace holdfast::testing

@@ -203,7 +203,7 @@ WRONG_VALUES = [
     ("etcd-arg: no-equals-sign", "expected key=value"),
     ("cluster-reset-restore-path: /x", "invalid flag use; --cluster-reset required with --cluster-reset-restore-path"),
     ("server: http://other:9345", "only https:// URLs are supported, invalid scheme: http://other:9345"),
-    ("server: https://other:9345", "joining an existing server is not in this version"),
+    ("rejoin: true", "invalid flag use; --server required with --rejoin"),
     ("datastore-endpoint: mysql://root:geheim@/k", "other datastores than the embedded etcd are not in this version"),
     ("etcd-s3: true", "s3 bucket name was not set"),
     ("etcd-s3: true\netcd-s3-bucket: b\netcd-s3-timeout: 0s", "etcd-s3-timeout must be greater than 0s"),

@@ -48,18 +48,18 @@ class Bed:
         self.snapshot = bench.dir / "snapshot"
         shutil.copy(origin.save(), self.snapshot)
         origin.etcdctl("put", "/later", "x")
-        self.old, self.old_cas = keys_of(origin.dump()), self.new_cas
+        self.old, self.old_cas, self.old_id = keys_of(origin.dump()), self.new_cas, origin.cluster_id()
         origin.stop()
         self.server = origin
         self.flags = []
         if foreign:
             self.server = bench.server("data").start(token)
             self.server.fill(3, prefix="/other/")
-            self.old, self.old_cas = keys_of(self.server.dump()), self.cas(self.server)
+            self.old, self.old_cas, self.old_id = keys_of(self.server.dump()), self.cas(self.server), self.server.cluster_id()
             self.server.stop()
         if fresh:
             self.server, self.flags = bench.server("data"), [token]
-            self.old, self.old_cas = None, None
+            self.old, self.old_cas, self.old_id = None, None, None
         self.pristine = bench.dir / "pristine"
         if not fresh:
             self.shrink()
@@ -74,6 +74,11 @@ class Bed:
         for path in (self.server.db / "etcd/member/wal").iterdir():
             content = path.read_bytes().rstrip(b"\0")
             path.unlink() if path.suffix == ".tmp" else path.write_bytes(content + b"\0" * (4096 - len(content) % 4096))
+
+    def check_fence(self):
+        """The server that runs now has the cluster id of before, or remembers it."""
+        now, former = self.server.cluster_id(), self.server.former_ids()
+        check(self.old_id in (None, now, *former), "cluster", now, "has forgotten", self.old_id, former)
 
     def put_back(self):
         shutil.rmtree(self.server.data_dir, ignore_errors=True)
@@ -109,6 +114,7 @@ class Bed:
         which = "old" if found == self.old else "new" if found == self.new else None
         check(which in allowed, "serves", which or found, "expected one of", allowed)
         equal(self.cas(server), self.old_cas if which == "old" else self.new_cas, "certificates of the", which, "data")
+        self.check_fence()
         server.etcdctl("put", "/written-after", "x")
         server.stop()
         equal(db_names(server, "etcd-new"), [])
@@ -213,32 +219,71 @@ def test_a_second_restore_that_fails_does_not_forget_the_first(bench):
     equal(bed.check_serves("new"), "new")
 
 
-def counted(bed, call, *flags):
-    """How many of these calls the restore makes on its main thread."""
+def counted(bed, call, *flags, argv=None):
+    """How many of these calls the restore (or argv) makes on its main thread."""
     bed.put_back()
     log = bed.bench.dir / "calls"
-    bed.run("strace", "-f", "-b", "execve", "-o", log, "-e", f"trace={call}", *bed.restore_args(*flags))
+    bed.run("strace", "-f", "-b", "execve", "-o", log, "-e", f"trace={call}", *(argv or bed.restore_args(*flags)))
     threads = re.findall(rf"^(\d+) +{call}\(", log.read_text(), re.M)
     return max((threads.count(t) for t in set(threads)), default=0)
 
 
 # --- a reset that keeps the data ---
 
-def test_kill_a_plain_reset(bench):
-    bed = Bed(bench)
-    for call, first in (("rename", 1), ("fchmod", 2)):
-        for n in range(first, 10):
-            bed.put_back()
-            result = bed.run(*strace(KILL, call, n, *bed.server.server_args("--cluster-reset")))
-            wait_for(lambda: not bed.server.etcd_pids(), "etcd to end with its server")
-            if result.code == 0:
-                check(n > first, "nothing was killed")
-                break
-            equal(result.code, -signal.SIGKILL, call, n, result)
-            if n % 2 == 0 and not (bed.server.db / "reset-flag").exists():
+def injured_reset(bed, effect, call, n):
+    result = bed.run(*strace(effect, call, n, *bed.server.server_args("--cluster-reset")))
+    wait_for(lambda: not bed.server.etcd_pids(), "etcd to end with its server")
+    return result
+
+
+def kill_a_plain_reset(bed, call, first=1, step=1):
+    """Kills at every step-th of the calls until the reset is through. In turns, what follows is a normal start, or the
+    same reset again. Both serve the data, of the old cluster or of one that remembers it."""
+    for turn, n in enumerate(range(first, 1000, step)):
+        bed.put_back()
+        result = injured_reset(bed, KILL, call, n)
+        if result.code == 0:
+            check(turn > 0, "nothing was killed: no", call, n)
+            return
+        equal(result.code, -signal.SIGKILL, call, n, result)
+        try:
+            if turn % 2 == 1 and not (bed.server.db / "reset-flag").exists():
                 again = bed.server.reset()
-                equal(again.code, 0, call, n, again)
+                equal(again.code, 0, again)
             bed.check_serves("old")
+        except AssertionError as error:
+            raise AssertionError(f"killed at {call} {n}: {error}") from error
+
+
+def test_kill_a_plain_reset_at_every_rename(bench):
+    bed = Bed(bench)
+    kill_a_plain_reset(bed, "rename")
+    kill_a_plain_reset(bed, "renameat2")
+
+
+def test_kill_a_plain_reset_while_it_builds(bench):
+    bed = Bed(bench)
+    kill_a_plain_reset(bed, "mkdir", first=2, step=2)
+    kill_a_plain_reset(bed, "unlink,rmdir", step=2)
+    kill_a_plain_reset(bed, "fchmod,ftruncate,fallocate", first=3, step=4)
+
+
+def test_a_plain_reset_that_cannot_write(bench):
+    """It leaves all as it was, or is done."""
+    bed = Bed(bench)
+    for call, error, step in (("fsync", "EIO", 4), ("pwrite64", "ENOSPC", 4), ("mkdir", "ENOSPC", 3), ("rename", "EIO", 2),
+                              ("renameat2", "EIO", 1), ("unlink", "EIO", 3)):
+        for n in range(1, counted(bed, call, argv=bed.server.server_args("--cluster-reset")) + 1, step):
+            bed.put_back()
+            result = injured_reset(bed, f"error={error}", call, n)
+            where = f"{call} {n} failed with {error}"
+            check(result.code in (0, 1, 3), where, result)
+            check((result.code != 0) == ("Error: " in result.err), where, result)
+            equal(db_names(bed.server, "etcd-new"), [], where)
+            try:
+                bed.check_serves("old")
+            except AssertionError as failure:
+                raise AssertionError(f"{where}: {failure}\n{result}") from failure
 
 
 def test_a_plain_reset_finishes_a_restore_that_was_killed(bench):

@@ -278,8 +278,9 @@ class Server:
         return self
 
     def start(self, *flags, env=None, **options):
-        self.launch(*flags, env=env, **options)
+        return self.launch(*flags, env=env, **options).wait_ready()
 
+    def wait_ready(self):
         def ready():
             check(self.process.poll() is None, "the server ended with", self.process.returncode)
             return self.get("/readyz")[0] == 200
@@ -351,10 +352,18 @@ class Server:
     def hash_kv(self, revision):
         return json.loads(self.etcdctl("endpoint", "hashkv", "--rev", str(revision), "-w", "json"))[0]["HashKV"]["hash"]
 
+    def cluster_id(self):
+        """In hex, as etcd prints it."""
+        return f"{json.loads(self.etcdctl('endpoint', 'status', '-w', 'json'))[0]['Status']['header']['cluster_id']:x}"
+
     def dump(self):
         return dump(self.etcdctl)
 
     # --- files ---
+
+    def former_ids(self):
+        path = self.db / "lineage.json"
+        return json.loads(path.read_text())["former"] if path.exists() else []
 
     @property
     def server_dir(self):

@@ -43,8 +43,9 @@ def server_with_snapshot(bench, name="data", keys=30, flags=(), **options):
 
 
 def keys_of(dump):
-    """Without the bootstrap data, which a start may bring up to date."""
-    return {key: value for key, value in dump.items() if not base64.b64decode(key).startswith(b"/bootstrap/")}
+    """Without the bootstrap data and the node's record, which a start may bring up to date."""
+    ours = (b"/bootstrap/", b"holdfast/nodes/")
+    return {key: value for key, value in dump.items() if not base64.b64decode(key).startswith(ours)}
 
 
 def starts_with(server, expected, *flags):
@@ -223,11 +224,11 @@ def test_without_space_nothing_is_begun(bench):
     mounted(bench, "data", "size=180m")  # etcd's two WAL segments take 128 MB of it
     server = server_with_snapshot(bench)
     before = state(server)
-    result = server.restore(server.snapshot_path)
-    equal(result.code, EXIT_FAILED, result)
-    contains(result.err, f"not enough space in {server.db}: ")
-    contains(result.err, "Nothing was changed.")
-    equal(state(server), before)
+    for result in (server.restore(server.snapshot_path), server.reset()):
+        equal(result.code, EXIT_FAILED, result)
+        contains(result.err, f"not enough space in {server.db}: ")
+        contains(result.err, "Nothing was changed.")
+        equal(state(server), before)
 
     # A disk that is really full.
     server.start()
@@ -340,6 +341,123 @@ def test_a_snapshot_directory_of_ones_own(bench):
     equal(unknown.code, EXIT_FAILED, unknown)
 
 
+# --- the plan ---
+
+def times_and_state(server):
+    return {str(p): (p.lstat().st_mtime_ns, p.lstat().st_ctime_ns) for p in server.data_dir.rglob("*")}, state(server)
+
+
+def dry_run(server, *flags, code=0, **options):
+    """The plan as JSON, and as text; nothing was touched."""
+    before = times_and_state(server)
+    plan = server.reset("--dry-run", "-o", "json", *flags, **options)
+    equal(plan.code, code, plan)
+    text = server.reset("--dry-run", *flags, **options)
+    equal(text.code, code, text)
+    contains(text.out, "Nothing was changed.")
+    equal(times_and_state(server), before, "a dry run touched something")
+    equal(json.loads(plan.out)["passes"], code == 0, plan)
+    return json.loads(plan.out), text
+
+
+def test_the_plan_of_a_restore(bench):
+    server = server_with_snapshot(bench)
+    server.start()
+    cluster_id = server.cluster_id()
+    server.etcdctl("put", "/later", "again")
+    server.etcdctl("put", "/other", "x")
+    server.etcdctl("del", "/registry/things/000003")
+    now, revision, free = server.dump(), server.revision(), shutil.disk_usage(server.db).free
+    zipped = server.save("--snapshot-compress")
+    server.stop()
+    for snapshot in (server.snapshot_path, zipped):
+        plan, text = dry_run(server, f"--cluster-reset-restore-path={snapshot.name}")
+        saved = plan["snapshot"]
+        equal(saved["path"], str(snapshot))
+        equal((saved["node"], saved["clusterID"], saved["digest"]), ("node-1", cluster_id, "verified"))
+        token_hash = hashlib.sha256(server.password.encode()).hexdigest()[:12]
+        equal((saved["tokenHash"], plan["opensWithTokenHash"]), (token_hash, token_hash))
+        equal((plan["live"]["revision"], plan["live"]["clusterID"]), (revision, cluster_id))
+        equal(plan["peers"], [])
+        check(128_000_000 < plan["space"]["needed"] < plan["space"]["free"], plan)
+        check(abs(plan["space"]["free"] - free) < 10**9, plan, free)
+        for part in (str(snapshot), "on node-1, of cluster " + cluster_id, f"opens the bootstrap data (token hash {token_hash})",
+                     "set aside as etcd-old-<time>"):
+            contains(text.out, part)
+        lost = plan["lost"]
+        if snapshot == zipped:
+            equal(saved["revision"], revision)
+            equal(lost, {"revisions": 0, "keysWritten": 0, "keysDeleted": 0})
+        else:
+            equal((saved["revision"], saved["liveKeys"]), (server.saved_revision, len(server.saved)))
+            equal(lost, {"revisions": revision - server.saved_revision, "keysWritten": 2, "keysDeleted": 1})
+            contains(text.out, "2 keys written and 1 deleted since the snapshot")
+    starts_with(server, now)
+
+
+def test_the_plan_says_what_a_reset_would_fail_with(bench):
+    server = server_with_snapshot(bench)
+    bad = bench.dir / "bad"
+    content = bytearray(server.snapshot_path.read_bytes())
+    content[len(content) // 2] ^= 4
+    bad.write_bytes(content)
+    shutil.copy(server.snapshot_path, bench.dir / "plain")
+    with open(bench.dir / "plain", "r+b") as f:
+        f.truncate(len(content) - 32)
+    good = server.snapshot_path
+    cases = [([f"--cluster-reset-restore-path={bad}"], EXIT_DAMAGED, "expected sha256 ["),
+             ([f"--cluster-reset-restore-path={bench.dir}/plain"], EXIT_DAMAGED, "snapshot missing hash"),
+             ([f"--cluster-reset-restore-path={good}", "--token=wrong"], EXIT_WRONG_TOKEN, "needs the token with the hash"),
+             (["--token=wrong"], EXIT_WRONG_TOKEN, "needs the token with the hash"),
+             (["--cluster-reset-restore-path=none"], EXIT_FAILED, "snapshot path does not exist"),
+             (["--etcd-binary=/none"], EXIT_FAILED, "/none")]
+    for flags, code, message in cases:
+        plan, text = dry_run(server, *flags, code=code)
+        contains(text.err, message)
+        contains(plan["error"], message)
+        # And that is what happens, except that an etcd that is not there is no matter of the plan's data.
+        result = server.reset(*flags)
+        equal(result.code, code, flags, result)
+        contains(result.err, message)
+    (server.db / "reset-flag").write_text("")
+    _, text = dry_run(server, code=EXIT_FAILED)
+    contains(text.err, "previously reset")
+    (server.db / "reset-flag").unlink()
+    (server.db / "lineage.json").write_text("{")
+    _, text = dry_run(server, code=EXIT_DAMAGED)
+    contains(text.err, "lineage.json is damaged")
+    (server.db / "lineage.json").unlink()
+
+    without = run_normally(server, "--dry-run")
+    equal(without.code, EXIT_USAGE, without)
+    contains(without.err, "invalid flag use; --cluster-reset required with --dry-run")
+    server.start()
+    running = server.reset("--dry-run")
+    equal(running.code, EXIT_BUSY, running)
+    contains(running.err, f"another server is running on {server.data_dir} (pid {server.process.pid})")
+    server.stop()
+
+    (server.db / "etcd/member/snap/db").write_bytes(b"rubbish" * 1000)
+    dry_run(server, code=EXIT_DAMAGED)
+    plan, text = dry_run(server, f"--cluster-reset-restore-path={good}")
+    contains(text.out, "cannot be read")
+    check("lost" not in plan, plan)
+
+
+def test_the_plan_on_a_new_host(bench):
+    origin = server_with_snapshot(bench, name="origin")
+    new = bench.server("new")
+    flags = [f"--cluster-reset-restore-path={origin.snapshot_path}", f"--token={origin.token}"]
+    plan = new.reset("--dry-run", "-o", "json", *flags)
+    equal(plan.code, 0, plan)
+    check("live" not in json.loads(plan.out), plan)
+    check(not new.data_dir.exists(), "a dry run made the data directory")
+    nothing = new.reset("--dry-run")
+    equal(nothing.code, EXIT_FAILED, nothing)
+    contains(nothing.err, "there are no etcd data")
+    check(not new.data_dir.exists(), "a dry run made the data directory")
+
+
 # --- one after the other ---
 
 def test_two_restores_in_a_row(bench):
@@ -387,6 +505,78 @@ def test_reset_keeps_the_data_and_is_not_repeated_by_accident(bench):
     server.stop()
 
 
+def test_a_reset_makes_a_new_cluster_of_the_same_data(bench):
+    for etcd_dir in {etcd_versions()[0], etcd_versions()[-1]}:
+        server = server_with_snapshot(bench, name=f"data-{etcd_dir.parent.name}", etcd_dir=etcd_dir)
+        server.start()
+        ids, revision, cas = [server.cluster_id()], server.revision(), tree(server.server_dir / "tls")
+        hash_kv = server.hash_kv(revision)
+        manifest = json.loads((server.db / ".metadata" / server.snapshot_path.name).read_text())
+        equal(manifest["holdfast-cluster-id"], ids[0])
+        server.stop()
+        for reset in (server.reset, lambda: server.restore(server.snapshot_path), server.reset):
+            live = tree(server.db / "etcd")
+            result = reset()
+            equal(result.code, 0, result)
+            old = db_names(server, "etcd-old-")[-1]
+            equal({p: w for p, w in tree(server.db / old).items()}, live, "the former data are as they were")
+            equal(server.former_ids(), ids)
+            equal(stat.S_IMODE((server.db / "lineage.json").stat().st_mode), 0o600)
+            check("--rejoin" not in result.err, "there are no peers", result)
+            server.start()
+            check(server.cluster_id() not in ids, "the id is not new", ids)
+            ids.append(server.cluster_id())
+            if len(ids) == 2:
+                equal(server.dump(), server.now)
+                equal(server.hash_kv(revision), hash_kv)
+            equal(tree(server.server_dir / "tls"), cas)
+            server.stop()
+        starts_with(server, server.saved)
+
+
+def test_a_reset_brings_what_is_only_in_the_log(bench):
+    server = bench.server().start()
+    server.fill(10)
+    server.etcdctl("txn", stdin="\n" + "".join(f"put /last/{i} x\n" for i in range(50)) + "\n\n")
+    now = server.dump()
+    server.kill()  # etcd writes its database every 100 ms; its log before it answers
+    result = server.reset()
+    equal(result.code, 0, result)
+    server.start()
+    equal(server.dump(), now)
+    server.stop()
+
+
+def test_a_new_host_remembers_the_snapshots_cluster(bench):
+    origin = server_with_snapshot(bench, name="origin")
+    origin.start()
+    former = origin.cluster_id()
+    origin.stop()
+    new = bench.server("new")
+    equal(new.restore(origin.snapshot_path, f"--token={origin.token}").code, 0)
+    equal(new.former_ids(), [former], "by the snapshot's manifest")
+    starts_with(new, origin.saved)
+    shutil.copy(origin.snapshot_path, bench.dir / "alone")
+    other = bench.server("other")
+    equal(other.restore(bench.dir / "alone", f"--token={origin.token}").code, 0)
+    equal(other.former_ids(), [], "nobody wrote it down")
+    starts_with(other, origin.saved)
+
+
+def test_a_damaged_lineage_stops_a_reset(bench):
+    server = server_with_snapshot(bench)
+    (server.db / "lineage.json").write_text('{"former":')
+    before = state(server)
+    for result in (server.reset(), server.restore(server.snapshot_path)):
+        equal(result.code, EXIT_DAMAGED, result)
+        contains(result.err, f"{server.db}/lineage.json is damaged")
+        contains(result.err, "tells which data are from before a reset")
+    equal(state(server), before)
+    (server.db / "lineage.json").unlink()
+    equal(server.reset().code, 0)
+    starts_with(server, server.now)
+
+
 def test_reset_without_data(bench):
     server = bench.server()
     result = server.reset()
@@ -406,9 +596,18 @@ def reset_after_the_quorum_is_lost(bench, etcd_dir):
     bench.ok(BIN, "restore", server.snapshot_path, "--data-dir", restored, "--name", "me", "--initial-cluster", three,
              "--initial-advertise-peer-urls", f"https://127.0.0.1:{peer}")
     shutil.move(restored / "member", server.db / "etcd/member")
+    plan, text = dry_run(server)
+    equal(sorted(peer["name"] for peer in plan["peers"]), ["a", "b"])
+    contains(text.out, "a (https://10.99.0.1:2380): its data will be of a former cluster; it must rejoin")
+    contains(text.out, "what other members had acknowledged and this one did not get")
     result = server.reset()
     equal(result.code, 0, result)
     contains(result.err, RESET_DONE)
+    us = f"https://127.0.0.1:{server.supervisor_port}"
+    for peer in ("a (https://10.99.0.1:2380)", "b (https://10.99.0.2:2380)"):
+        contains(result.err, f"If {peer} is to serve in this cluster again")
+    equal(result.err.count(f"holdfast server --rejoin --server {us}"), 2)
+    equal(result.err.count(f"rm -rf {server.data_dir}/server/db, then holdfast server --server {us}"), 2)
     starts_with(server, server.saved)
 
 
@@ -560,9 +759,12 @@ def test_if_etcd_cannot_start_the_old_data_come_back(bench):
 def test_a_plain_reset_that_fails_keeps_the_data(bench):
     server = server_with_snapshot(bench)
     broken = failing_etcd(bench, server.etcd_dir, "ending-etcd", "exit 7")
+    before = state(server)
     result = server.reset(f"--etcd-binary={broken}")
     equal(result.code, EXIT_FAILED, result)
-    contains(result.err, "etcd ended with exit code 7")
+    contains(result.err, "reset failed: etcd ended with exit code 7")
+    contains(result.err, "The data and certificates from before are in place again; nothing is lost.")
+    equal(state(server), before)
     check(not (server.db / "reset-flag").exists(), "reset-flag after a reset that failed")
     starts_with(server, server.now)
     equal(server.reset().code, 0)

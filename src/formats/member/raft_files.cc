@@ -1,5 +1,6 @@
 #include "formats/member/raft_files.h"
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -121,6 +122,38 @@ std::string EncodeFirstWal(const Membership& membership, std::uint64_t node) {
   wal.Append(kSnapshot, ProtobufWriter().Varint(1, commit).Varint(2, kTerm).Bytes(
                             3, ConfState(membership).text()));
   return wal.Take();
+}
+
+std::optional<WalIdentity> ReadWalIdentity(ByteSpan head) {
+  constexpr std::size_t kLengthBytes = 8;
+  // The CRC of the segment before comes first, then the metadata.
+  for (int record_number = 0; record_number < 2 && head.size() >= kLengthBytes; ++record_number) {
+    const std::uint64_t length = LoadLittle<std::uint64_t>(head.data());
+    const std::uint64_t size = length & ((std::uint64_t{1} << 56) - 1);
+    const std::uint64_t padding = length >> 63 != 0 ? (length >> 56) & 7 : 0;
+    head = head.subspan(kLengthBytes);
+    if (size == 0 || size > head.size()) return std::nullopt;
+    std::uint64_t type = 0;
+    ByteSpan data;
+    ProtobufReader record(head.first(size));
+    while (const auto field = record.Next()) {
+      if (field->number == 1) type = field->varint;
+      if (field->number == 3) data = field->bytes;
+    }
+    if (!record.ok()) return std::nullopt;
+    if (type == kMetadata) {
+      WalIdentity identity;
+      ProtobufReader metadata(data);
+      while (const auto field = metadata.Next()) {
+        if (field->number == 1) identity.member_id = field->varint;
+        if (field->number == 2) identity.cluster_id = field->varint;
+      }
+      if (!metadata.ok() || identity.cluster_id == 0) return std::nullopt;
+      return identity;
+    }
+    head = head.subspan(std::min<std::uint64_t>(size + padding, head.size()));
+  }
+  return std::nullopt;
 }
 
 std::string RaftSnapshotName(const Membership& membership) {

@@ -5,8 +5,10 @@
 // server/etcdserver/api/snap/snapshotter.go, server/etcdserver/api/v2store. docs/formats/wal.md explains the records.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "base/bytes.h"
 #include "formats/member/membership.h"
 
 namespace holdfast {
@@ -22,6 +24,14 @@ inline std::uint64_t FirstRaftIndex(const Membership& membership) {
 
 // All records of the segment; zeros may follow. `node` is the id of the member whose directory this is.
 std::string EncodeFirstWal(const Membership& membership, std::uint64_t node);
+
+// Whose data a WAL segment is of: its first records say so, in every segment.
+struct WalIdentity {
+  std::uint64_t member_id = 0, cluster_id = 0;
+};
+// From the first bytes of a segment, of which kWalHeadBytes are enough. nullopt if they are no such records.
+inline constexpr std::size_t kWalHeadBytes = 4096;
+std::optional<WalIdentity> ReadWalIdentity(ByteSpan head);
 
 // Name and content of the raft snapshot: "0000000000000001-0000000000000003.snap".
 std::string RaftSnapshotName(const Membership& membership);

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/checksum.h"
@@ -16,6 +17,8 @@ namespace {
 constexpr std::string_view kBootstrapPrefix = "/bootstrap/";
 // There is one for each token that was in use, of about 20 kB.
 constexpr std::size_t kBootstrapKeysMax = 100, kBootstrapValueMax = 1 * kMiB;
+
+constexpr std::size_t kMembersMax = 1000, kMemberValueMax = 64 * kKiB;
 
 // Keys by their 128-bit hash: two of a billion keys collide with a chance of 1 in 10^21.
 struct KeyHash {
@@ -55,6 +58,9 @@ class Inspector final : public bbolt::Visitor {
       if (name == "storageVersion") out_.storage_version = TextOf(value);
     } else if (bucket_ == "cluster" && name == "clusterVersion") {
       out_.cluster_version = TextOf(value);
+    } else if (bucket_ == "members" && out_.members.size() < kMembersMax &&
+               value.size() <= kMemberValueMax) {
+      out_.members.emplace(name, TextOf(value));
     } else if (bucket_ == "alarm") {
       ++out_.alarms;
     }
@@ -67,6 +73,8 @@ class Inspector final : public bbolt::Visitor {
   void Finish() {
     out_.revision = std::max({out_.revision, out_.compact_revision, scheduled_compact_revision_});
     out_.live_keys = live_.size();
+    for (const auto& [key, deleted] : changed_)
+      ++(deleted ? out_.deleted_since : out_.written_since);
   }
 
  private:
@@ -86,6 +94,8 @@ class Inspector final : public bbolt::Visitor {
         live_.insert(HashOf(kv->key));
       }
     }
+    if (options_.changes_since && revision->main > *options_.changes_since && !kv->key.empty())
+      changed_[HashOf(kv->key)] = revision->tombstone;
     if (TextOf(kv->key).starts_with(kBootstrapPrefix)) {
       const std::string name(TextOf(kv->key));
       out_.bootstrap.erase(name);
@@ -107,6 +117,7 @@ class Inspector final : public bbolt::Visitor {
   bool has_log_ = false;
   std::int64_t scheduled_compact_revision_ = 0;
   std::unordered_set<KeyHash, KeyHashHasher> live_;
+  std::unordered_map<KeyHash, bool, KeyHashHasher> changed_;  // deleted by its last change
 };
 
 }  // namespace

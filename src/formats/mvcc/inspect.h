@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -24,6 +25,11 @@ struct Inspection {
   std::string storage_version;    // "3.6.0"; empty before 3.6
   std::string cluster_version;    // "3.5.0"; may be empty
   std::uint64_t alarms = 0;       // raised when the snapshot was taken
+  // The cluster's members when it was taken: their ids in hex, and JSON.
+  std::map<std::string, std::string> members;
+  // Keys whose last change is after InspectOptions::changes_since, by whether they are there now. What was deleted and
+  // compacted since is not seen.
+  std::uint64_t written_since = 0, deleted_since = 0;
   // Live keys /bootstrap/<token hash> with their values: RKE2's sealed bootstrap data. At most 100, of 1 MiB each.
   std::map<std::string, std::string> bootstrap;
 };
@@ -32,6 +38,7 @@ struct InspectOptions {
   // Takes about 50 bytes of memory a key; without it live_keys stays 0.
   bool count_live_keys = true;
   bool status_hash = true;
+  std::optional<std::int64_t> changes_since;  // a revision; takes memory for each key changed since
   std::stop_token stop;
 };
 

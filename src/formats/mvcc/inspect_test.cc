@@ -15,6 +15,30 @@ StatusOr<Inspection> InspectImage(const std::string& image) {
   return Inspect(database, {});
 }
 
+TEST(Inspect, KeysThatChangedSinceARevisionAreCountedOnce) {
+  testing::MvccBuilder builder;
+  builder.Put(2, "/a", "1");
+  builder.Put(3, "/b", "1");
+  builder.Put(4, "/c", "1");
+  builder.Put(5, "/a", "2");
+  builder.Put(6, "/a", "3");
+  builder.Delete(7, "/b");
+  builder.Put(8, "/new", "1");
+  builder.Put(9, "/gone", "1");
+  builder.Delete(10, "/gone");
+  const StringAccess file(builder.bolt.Build(), "x");
+  const bbolt::Database database = bbolt::Database::Open(file).value();
+  const auto since = [&](std::optional<std::int64_t> revision) {
+    const Inspection found = Inspect(database, {.changes_since = revision}).value();
+    return std::pair(found.written_since, found.deleted_since);
+  };
+  EXPECT_EQ(since(4), std::pair(std::uint64_t{2}, std::uint64_t{2}));
+  EXPECT_EQ(since(7), std::pair(std::uint64_t{1}, std::uint64_t{1}));
+  EXPECT_EQ(since(10), std::pair(std::uint64_t{0}, std::uint64_t{0}));
+  EXPECT_EQ(since({}), std::pair(std::uint64_t{0}, std::uint64_t{0}));
+  EXPECT_EQ(Inspect(database, {})->members.count("4d"), 1u);
+}
+
 TEST(Inspect, CountsRevisionsEntriesAndLiveKeys) {
   testing::MvccBuilder builder;
   builder.Put(2, "/a", "1");

@@ -1,0 +1,94 @@
+// What lives as long as `holdfast agent`: keeps the load balancer's backends in step with the cluster, and the agent known
+// to the cluster. It asks the servers through SupervisorApi, one at a time, and follows what they say:
+//
+//   every poll_interval   each known server: is it ready? The first ready one: which servers are there?
+//                         Ready servers become the backends. While none is ready, they stay as they are.
+//   every alive_interval  the first ready server is told that we live.
+//
+// The servers it knows are remembered in `state_file`, written when they change, so that an agent that starts while the
+// server it was told of is down finds the others:
+//
+//   {"ServerURL":"https://192.0.2.11:9345",
+//    "Servers":[{"Name":"server-1","SupervisorURL":"https://192.0.2.11:9345","Endpoint":"192.0.2.11:2379"}]}
+//
+// (The place and the use are those of RKE2's agent/etc/rke2-agent-load-balancer.json.) What was remembered for another
+// ServerURL is not used. A file that cannot be read is as none: it is only a help. A crash leaves the old or the new file.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/balancer.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "os/file_system.h"
+
+namespace holdfast {
+
+// One server of the cluster.
+struct ClusterServer {
+  std::string name;            // the node's
+  std::string supervisor_url;  // "https://192.0.2.11:9345"
+  std::string endpoint;        // of its etcd, as Balancer::SetBackends takes it: "192.0.2.11:2379"
+  bool operator==(const ClusterServer&) const = default;
+};
+
+// One call to one supervisor. Each returns within kSupervisorCallTimeout, whatever the other side does, and each is called
+// from the agent's thread, one at a time. kUnauthenticated and kPermissionDenied: the token is wrong.
+inline constexpr absl::Duration kSupervisorCallTimeout = absl::Seconds(2);
+class SupervisorApi {
+ public:
+  virtual ~SupervisorApi() = default;
+
+  // OK if the server at `url` serves requests now: its etcd has a leader.
+  virtual Status Ready(const std::string& url) = 0;
+  // The cluster's servers (not its agents), learners left out.
+  virtual StatusOr<std::vector<ClusterServer>> Servers(const std::string& url) = 0;
+  // Says that this agent lives; registers it if it is not known.
+  virtual Status KeepAlive(const std::string& url) = 0;
+};
+
+struct AgentOptions {
+  std::string server_url;  // --server: a server, or an address that leads to one
+  std::string state_file;  // its directory is made if it is not there
+  absl::Duration poll_interval = absl::Seconds(3);
+  absl::Duration alive_interval = absl::Seconds(10);  // the lease lasts 40 s
+};
+
+class Agent {
+ public:
+  // Sets the remembered backends and begins to poll. All must outlive this.
+  Agent(FileSystem& fs, Clock& clock, SupervisorApi& api, Balancer& balancer, AgentOptions options);
+  // Waits for the call that is under way, at most kSupervisorCallTimeout.
+  ~Agent();
+
+  // OK when the last poll found a ready server and the cluster knows us; else why not.
+  Status health() const;
+
+ private:
+  void Run(const std::stop_token& stop);
+  Status Poll(const std::stop_token& stop);
+  void UseServers(std::vector<ClusterServer> servers);
+  void UseBackends(std::vector<std::string> endpoints);
+  void Report(const Status& health);
+
+  FileSystem& fs_;
+  Clock& clock_;
+  SupervisorApi& api_;
+  Balancer& balancer_;
+  const AgentOptions options_;
+
+  // Of the thread.
+  std::vector<ClusterServer> servers_;
+  std::vector<std::string> backends_;
+  absl::Duration alive_at_ = -absl::InfiniteDuration();
+
+  mutable Mutex mutex_;
+  Status health_ HF_GUARDED_BY(mutex_);
+
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+}  // namespace holdfast

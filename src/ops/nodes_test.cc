@@ -1,0 +1,119 @@
+#include "ops/nodes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/fake_etcd.h"
+
+namespace holdfast {
+namespace {
+
+using ::testing::HasSubstr;
+
+NodeRecord Server(const std::string& name, std::int64_t created = 100) {
+  return {.name = name,
+          .role = kServerRole,
+          .address = "10.0.0.1",
+          .created = absl::FromUnixSeconds(created)};
+}
+
+TEST(Nodes, ARecordIsWrittenOnlyWhenItDiffersAndKeepsItsAge) {
+  testing::FakeEtcd etcd;
+  ASSERT_TRUE(RegisterNode(etcd, "x/", Server("n1", 100)).ok());
+  const std::int64_t revision = etcd.status.revision;
+  ASSERT_TRUE(RegisterNode(etcd, "x/", Server("n1", 200)).ok());
+  EXPECT_EQ(etcd.status.revision, revision);
+  NodeRecord moved = Server("n1", 300);
+  moved.address = "10.0.0.2";
+  ASSERT_TRUE(RegisterNode(etcd, "x/", moved).ok());
+  const auto nodes = ReadNodes(etcd, "x/").value();
+  ASSERT_EQ(nodes.size(), 1u);
+  EXPECT_EQ(nodes[0].node.address, "10.0.0.2");
+  EXPECT_EQ(nodes[0].node.created, absl::FromUnixSeconds(100));
+  EXPECT_FALSE(nodes[0].alive);
+  // An agent must not take a server's name over.
+  NodeRecord agent = Server("n1");
+  agent.role = kAgentRole;
+  EXPECT_EQ(RegisterNode(etcd, "x/", agent).code(), StatusCode::kAlreadyExists);
+}
+
+TEST(Nodes, ALeaseIsKeptAndOneThatEndedIsReplaced) {
+  testing::FakeEtcd etcd;
+  ASSERT_TRUE(RegisterNode(etcd, "x/", Server("n1")).ok());
+  ASSERT_TRUE(KeepNodeAlive(etcd, "x/", "n1").ok());
+  ASSERT_EQ(etcd.leases.size(), 1u);
+  EXPECT_EQ(etcd.leases.begin()->second, kAliveFor);
+  const std::int64_t revision = etcd.status.revision;
+  ASSERT_TRUE(KeepNodeAlive(etcd, "x/", "n1").ok());
+  EXPECT_EQ(etcd.status.revision, revision) << "nothing is written to stay alive";
+  EXPECT_TRUE(ReadNodes(etcd, "x/").value()[0].alive);
+  etcd.EndLease(etcd.leases.begin()->first);
+  EXPECT_FALSE(ReadNodes(etcd, "x/").value()[0].alive);
+  ASSERT_TRUE(KeepNodeAlive(etcd, "x/", "n1").ok());
+  EXPECT_TRUE(ReadNodes(etcd, "x/").value()[0].alive);
+  // A key from a snapshot may name a lease that nobody has, or none.
+  for (const char* value : {"ffff", "", "no lease"}) {
+    etcd.keys["x/alive/n1"].value = value;
+    EXPECT_TRUE(KeepNodeAlive(etcd, "x/", "n1").ok()) << value;
+    EXPECT_NE(etcd.keys["x/alive/n1"].value, value);
+  }
+  ASSERT_TRUE(ForgetNode(etcd, "x/", "n1").ok());
+  EXPECT_TRUE(etcd.keys.empty());
+}
+
+TEST(Nodes, WhatCannotBeReadIsLeftOut) {
+  testing::FakeEtcd etcd;
+  ASSERT_TRUE(RegisterNode(etcd, "x/", Server("n1")).ok());
+  ASSERT_TRUE(etcd.Put("x/nodes/bad", "{", 0).ok());
+  EXPECT_EQ(ReadNodes(etcd, "x/").value().size(), 1u);
+}
+
+std::vector<MemberHealth> Members(const std::string& states) {
+  // One letter each: V a healthy voter, v a dead one, L and l learners.
+  std::vector<MemberHealth> out;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const char c = states[i];
+    out.push_back({{.id = i + 1,
+                    .name = fmt::format("n{}-0123abcd", i + 1),
+                    .peer_urls = {},
+                    .client_urls = {},
+                    .is_learner = c == 'L' || c == 'l'},
+                   c == 'V' || c == 'L'});
+  }
+  return out;
+}
+
+TEST(Nodes, RemovalKeepsAQuorum) {
+  const auto may = [](const std::string& states, bool force = false) {
+    return MayRemove("n1", Members(states), true, force);
+  };
+  EXPECT_TRUE(may("VV").ok());
+  EXPECT_TRUE(may("VVV").ok());
+  EXPECT_TRUE(may("LV").ok());
+  EXPECT_THAT(MessageOf(may("V")), HasSubstr("last voter"));
+  EXPECT_THAT(MessageOf(may("VL")), HasSubstr("last voter"));
+  EXPECT_THAT(MessageOf(may("V", true)), HasSubstr("last voter"));
+  EXPECT_THAT(MessageOf(may("VVv")), HasSubstr("only 1 of 2 voters"));
+  EXPECT_THAT(MessageOf(may("vVv", true)), HasSubstr("a quorum needs 2"));
+  // A dead one needs the word, and the risk is said.
+  EXPECT_EQ(may("vVV").code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(HintOf(may("vVV")), HasSubstr("--force"));
+  EXPECT_TRUE(may("vVV", true).ok());
+  EXPECT_TRUE(may("lVV", true).ok());
+}
+
+TEST(Nodes, ANodeWithoutMemberMayGoIfItIsKnown) {
+  EXPECT_TRUE(MayRemove("old", Members("V"), true, false).ok());
+  EXPECT_EQ(MayRemove("old", Members("V"), false, false).code(), StatusCode::kNotFound);
+}
+
+TEST(Nodes, AMembersNodeIsItsNameWithoutTheSuffix) {
+  const std::vector<etcd::MemberInfo> members = {
+      {.id = 1, .name = "n1-0123abcd"}, {.id = 2, .name = "n1-a-0123abcd"}, {.id = 3, .name = ""}};
+  EXPECT_EQ(MemberOfNode(members, "n1")->id, 1u);
+  EXPECT_EQ(MemberOfNode(members, "n1-a")->id, 2u);
+  EXPECT_EQ(MemberOfNode(members, ""), nullptr);
+}
+
+}  // namespace
+}  // namespace holdfast

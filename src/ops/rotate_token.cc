@@ -1,0 +1,41 @@
+#include "ops/rotate_token.h"
+
+#include <map>
+
+#include "base/log.h"
+#include "identity/bootstrap_files.h"
+#include "identity/sealed_bootstrap.h"
+#include "keys/seal.h"
+
+namespace holdfast {
+
+StatusOr<Secret> RotateToken(FileSystem& fs, const DataLayout& layout, Random& random,
+                             etcd::Client& client, const TokenFileOptions& tokens,
+                             const Secret& to) {
+  ASSIGN_OR_RETURN(const ServerToken parsed, ParseServerToken(to.reveal()));
+  if (parsed.password == tokens.password)
+    return InvalidArgumentError("the new token is the one in force");
+  ASSIGN_OR_RETURN(const auto records, client.GetPrefix(std::string(kBootstrapKeyPrefix)));
+  std::map<std::string, std::string> values;
+  for (const etcd::KeyRecord& record : records) values[record.key] = record.value;
+  RETURN_IF_ERROR(OpenBootstrap(values, tokens.password, "the datastore").status());
+
+  const auto store = [&]() -> Status {
+    ASSIGN_OR_RETURN(const BootstrapData files, CollectBootstrapFiles(fs, layout));
+    ASSIGN_OR_RETURN(const std::string sealed,
+                     Seal(EncodeBootstrap(files), parsed.password, random));
+    return client.Put(BootstrapKeyName(parsed.password), sealed);
+  };
+  // Twice: first so that a crash leaves no token without data, then with the passwd file as it is now.
+  RETURN_IF_ERROR(store());
+  TokenFileOptions with_new = tokens;
+  with_new.password = parsed.password;
+  RETURN_IF_ERROR(WriteTokenFiles(fs, layout, with_new));
+  RETURN_IF_ERROR(store());
+  RETURN_IF_ERROR(client.Delete(BootstrapKeyName(tokens.password)));
+  LogInfo("Token rotated (token hash {} is now {}), restart {} nodes with new token",
+          TokenHash(tokens.password), TokenHash(parsed.password), tokens.distribution);
+  return parsed.password;
+}
+
+}  // namespace holdfast

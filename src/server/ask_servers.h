@@ -1,0 +1,41 @@
+// Asks several servers at the same time, each with a client and a deadline of its own.
+#pragma once
+
+#include <thread>
+#include <vector>
+
+#include "ops/fence.h"
+#include "supervisor_client/supervisor_client.h"
+
+namespace holdfast {
+
+// How long a server may say nothing.
+inline constexpr absl::Duration kPeerPatience = absl::Seconds(2);
+
+// `ask(client, i)` is called on a thread of its own for each server, with a client to it.
+template <typename Ask>
+void AskServers(const std::vector<KnownServer>& servers, const SupervisorAccess& access,
+                const Ask& ask) {
+  std::vector<std::jthread> threads;
+  threads.reserve(servers.size());
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    threads.emplace_back([&, i] {
+      const auto http = MakeHttpClient();
+      SupervisorClient client(*http, servers[i].url, access);
+      client.SetPatience(kPeerPatience);
+      ask(client, i);
+    });
+  }
+}
+
+inline std::vector<PeerAnswer> AskForInfo(const std::vector<KnownServer>& servers,
+                                          const SupervisorAccess& access) {
+  std::vector<PeerAnswer> answers;
+  for (const KnownServer& server : servers)
+    answers.push_back({.server = server, .info = UnavailableError("not asked")});
+  AskServers(servers, access,
+             [&](SupervisorClient& client, std::size_t i) { answers[i].info = client.Info(); });
+  return answers;
+}
+
+}  // namespace holdfast

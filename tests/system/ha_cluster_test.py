@@ -1,0 +1,256 @@
+"""A cluster in good and bad days: servers join, agents reach it through localhost, members die, are cut off and come back, and
+nothing that was acknowledged is lost."""
+import pathlib
+import re
+
+from cluster import PATIENCE, Cluster, Writer, member_id, members, server_tls
+from harness import check, contains, equal, wait_for
+
+
+def values(server, prefix="/key/"):
+    return sorted(server.etcdctl("get", prefix, "--prefix", "--print-value-only").split())
+
+
+def arguments(pid):
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def writer_through(cluster, agent):
+    return Writer(agent.host, [("127.0.0.1", 2379)], agent.tls)
+
+
+def writer_to_all(cluster):
+    """A client that knows all servers, on a host of its own."""
+    host = cluster.lab.add("client")
+    return Writer(host, [(server.host.address, 2379) for server in cluster.servers], server_tls(cluster.first))
+
+
+def test_three_servers_and_an_agent_are_one_cluster(bench):
+    cluster = Cluster(bench, servers=3, agents=1).start()
+    agent, names = cluster.agents[0], [server.name for server in cluster.servers]
+    for server in cluster.servers:
+        server.etcdctl("put", f"/key/{server.name}", server.name)
+    agent.etcdctl("put", "/key/agent-0", "agent-0")
+    for server in cluster.servers:
+        equal(values(server), ["agent-0", *names], "seen by", server.name)
+    equal(agent.etcdctl("get", "/key/server-2", "--print-value-only").strip(), "server-2")
+    cluster.wait_all_ready()
+    cluster.wait_all_ready(seen_from=cluster.servers[2])
+    cluster.check_equal()
+    logs = "".join(server.log_text() for server in cluster.servers)
+    for server in cluster.servers[1:]:
+        check(re.search(f"Learner {server.name}-[0-9a-f]+ has caught up and is a voter now", logs), logs)
+    for server in cluster.servers:
+        equal(server.password, cluster.first.password, "the token of", server.name)
+    for node in [*cluster.servers, agent]:
+        for place, text in ("log", node.log_text()), ("ps", arguments(node.process.pid)):
+            check(cluster.first.password not in text, "the token stands in", place, "of", node.name)
+    cluster.stop()
+
+
+def test_a_cluster_starts_again_in_any_order_and_all_at_once(bench):
+    cluster = Cluster(bench).start()
+    cluster.first.etcdctl("put", "/key/1", "one")
+    for server in cluster.servers:
+        server.stop()
+        server.start()
+        cluster.wait_joined(server)
+    cluster.stop()
+    cluster.start_again()
+    for server in cluster.servers:
+        server.kill()
+    for server in reversed(cluster.servers):
+        server.launch()
+    cluster.wait_joined(*cluster.servers)
+    equal([values(server) for server in cluster.servers], [["one"]] * 3)
+    cluster.wait_all_ready()
+    cluster.check_equal()
+
+
+def test_five_servers_go_on_when_two_die(bench):
+    cluster = Cluster(bench, servers=5).start()
+    writer = writer_to_all(cluster)
+    writer.wait_progress()
+    for server in cluster.servers[3:]:
+        server.kill()
+    writer.wait_progress()
+    cluster.wait_nodes({f"server-{i}": "Ready" if i < 3 else "NotReady" for i in range(5)})
+    cluster.start_again(*cluster.servers[3:])
+    cluster.wait_all_ready()
+    writer.wait_progress()
+    writer.stop()
+    for server in cluster.servers:
+        writer.check_nothing_lost(server)
+    cluster.check_equal()
+
+
+def test_no_acknowledged_key_is_lost_while_leaders_are_killed(bench):
+    cluster = Cluster(bench).start()
+    writer = writer_to_all(cluster)
+    for _ in range(5):
+        writer.wait_progress()
+        leader = cluster.wait_leader()
+        leader.kill()
+        others = [server for server in cluster.servers if server is not leader]
+        wait_for(lambda: cluster.leader(others) not in (None, leader), "another leader", PATIENCE)
+        writer.wait_progress()
+        leader.start()
+    writer.stop()
+    for server in cluster.servers:
+        writer.check_nothing_lost(server)
+    cluster.check_equal()
+
+
+def test_no_acknowledged_key_is_lost_while_hosts_are_cut_off(bench):
+    cluster = Cluster(bench, agents=1).start()
+    lab, writer = cluster.lab, writer_through(cluster, cluster.agents[0])
+    faults = [lambda host: lab.cut(host), lambda host: lab.unplug(host), lambda host: lab.lose(30, host),
+              lambda host: lab.delay(100, host)]
+    for fault in faults:
+        writer.wait_progress()
+        fault(cluster.wait_leader().host)
+        writer.wait_progress()
+        lab.heal()
+        cluster.wait_joined(*cluster.servers)
+    cluster.wait_all_ready()
+    writer.wait_progress()
+    writer.stop()
+    for server in cluster.servers:
+        writer.check_nothing_lost(server)
+    cluster.check_equal()
+
+
+def test_a_server_without_its_cluster_says_so_and_serves_nothing(bench):
+    cluster = Cluster(bench).start()
+    lonely, others = cluster.servers[2], cluster.servers[:2]
+    cluster.first.etcdctl("put", "/key/1", "old")
+    cluster.lab.cut(lonely.host)
+    wait_for(lambda: lonely.get("/readyz")[0] != 200, "the lonely server not to be ready", PATIENCE)
+    contains(lonely.get("/readyz")[1], "leader")
+    wait_for(lambda: cluster.leader(others), "a leader of the others", PATIENCE)
+    cluster.first.etcdctl("put", "/key/1", "new")
+    check(lonely.try_etcdctl("get", "/key/1", "--command-timeout=3s").code != 0, "it serves without a leader")
+    check(lonely.try_etcdctl("put", "/key/2", "x", "--command-timeout=3s").code != 0, "it takes writes without a leader")
+    cluster.wait_nodes({"server-0": "Ready", "server-1": "Ready", "server-2": "NotReady"})
+    cluster.lab.heal()
+    cluster.wait_joined(lonely)
+    equal(values(lonely), ["new"])
+    cluster.wait_all_ready()
+
+
+def test_the_agents_endpoint_works_while_servers_die_and_return(bench):
+    cluster = Cluster(bench, agents=1).start()
+    agent = cluster.agents[0]
+    for server in cluster.servers:
+        server.kill()
+        agent.etcdctl("put", f"/key/{server.name}", "killed")
+        server.start()
+        cluster.wait_joined(server)
+        cluster.lab.cut(server.host)
+        agent.etcdctl("put", f"/key/{server.name}-cut", "cut")
+        cluster.lab.heal()
+        cluster.wait_joined(server)
+    equal(values(cluster.first), ["cut"] * 3 + ["killed"] * 3)
+
+
+def test_an_agent_that_starts_again_finds_the_servers_it_knew(bench):
+    cluster = Cluster(bench, agents=1).start()
+    agent = cluster.agents[0]
+    remembered = agent.data_dir / "agent/etc/holdfast-agent-load-balancer.json"
+    for server in cluster.servers:
+        wait_for(lambda: server.host.address in remembered.read_text(), "the agent to know " + server.name)
+    agent.stop()
+    cluster.first.kill()  # the one that --server names
+    agent.start()
+    agent.etcdctl("put", "/key/1", "x")
+    equal(values(cluster.servers[1]), ["x"])
+    cluster.first.start()
+    cluster.wait_all_ready()
+    agent.process.kill()
+    expected = {server.name: "Ready" for server in cluster.servers}
+    cluster.wait_nodes({**expected, "agent-0": "NotReady"})
+    agent.start()
+    cluster.wait_all_ready()
+
+
+def test_an_agent_knows_servers_that_join_later(bench):
+    cluster = Cluster(bench, servers=2, agents=1).start()
+    late = cluster.lab.add("server-2").server()
+    cluster.join(late)
+    cluster.servers.append(late)
+    cluster.wait_all_ready()
+    cluster.first.kill()
+    cluster.agents[0].etcdctl("put", "/key/1", "x")
+    equal(values(late), ["x"])
+
+
+def test_a_rolling_restart_under_load_loses_nothing(bench):
+    cluster = Cluster(bench, agents=1).start()
+    writer = writer_through(cluster, cluster.agents[0])
+    for server in cluster.servers:
+        writer.wait_progress()
+        server.stop()
+        writer.wait_progress()
+        server.start()
+        cluster.wait_joined(server)
+    writer.wait_progress()
+    writer.stop()
+    for server in cluster.servers:
+        writer.check_nothing_lost(server)
+    cluster.check_equal()
+
+
+def test_a_full_disk_stops_one_member_and_not_the_cluster(bench):
+    cluster = Cluster(bench)
+    poor = cluster.servers[2]
+    poor.data_dir.mkdir()
+    bench.ok("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", poor.data_dir)
+    bench.stack.callback(bench.run, "umount", "-l", poor.data_dir)
+    cluster.start()
+    filler = poor.data_dir / "filler"
+    bench.run("fallocate", "-l", "1g", filler)  # as much as there is
+    bench.run("dd", "if=/dev/zero", f"of={filler}", "bs=1M")
+    for i in range(400):
+        cluster.first.etcdctl("put", f"/big/{i}", "v" * 100_000)
+        if is_down(poor):
+            break
+    cluster.wait_nodes({"server-0": "Ready", "server-1": "Ready", "server-2": "NotReady"})
+    contains(poor.log_text(), "space")
+    filler.unlink()
+    if poor.process.poll() is not None:  # it had given up
+        poor.launch()
+    cluster.wait_joined(poor)
+    cluster.wait_all_ready()
+    cluster.check_equal()
+
+
+def is_down(server):
+    return server.get("/readyz")[0] != 200
+
+
+def test_a_new_address_is_noticed(bench):
+    cluster = Cluster(bench).start()
+    server = cluster.servers[2]
+    before = member_id(server)
+    server.stop()
+    cluster.lab.give_address(server.host, "192.0.2.99")
+    server.start()
+    cluster.wait_joined(server)
+    wait_for(lambda: members(cluster.first)["server-2"]["peerURLs"] == ["https://192.0.2.99:2380"], "the new peer URL")
+    wait_for(lambda: members(cluster.first)["server-2"]["clientURLs"] == ["https://192.0.2.99:2379"], "the new client URL")
+    equal(member_id(server), before, "member id")
+    cluster.first.etcdctl("put", "/key/1", "x")
+    equal(values(server), ["x"])
+    cluster.wait_all_ready()
+
+
+def test_each_server_takes_its_snapshots_and_all_are_listed_everywhere(bench):
+    cluster = Cluster(bench).start()
+    saved = {server.save("--name=mine").name for server in cluster.servers}
+    equal(len(saved), 3, saved)
+    for server in cluster.servers:
+        wait_for(lambda: saved <= set(server.names()), f"{server.name} to list the snapshots of all", PATIENCE)
+        equal([name for name in server.names("--local") if name in saved], [p.name for p in server.snapshots.iterdir()])
+    table = cluster.first.snapshot("ls").out
+    for server in cluster.servers:
+        contains(table, server.name)
