@@ -21,7 +21,7 @@ constexpr absl::Duration kFenceInterval = absl::Seconds(5);
 constexpr absl::Duration kNodeInterval = absl::Seconds(5), kLearnerLogInterval = absl::Seconds(5);
 constexpr absl::Duration kMemberCallTimeout = absl::Seconds(2), kChangeTimeout = absl::Minutes(1);
 constexpr absl::Duration kNodesFreshFor = absl::Seconds(2);
-constexpr absl::Duration kChangeRetry = absl::Seconds(1);
+constexpr absl::Duration kChangeRetry = absl::Seconds(1), kElectionPatience = absl::Seconds(15);
 // One answer of a server that lags behind is no proof.
 constexpr int kRemovedVerdictsNeeded = 2;
 
@@ -456,10 +456,16 @@ Status Cluster::RemoveNode(const NodeRemoval& removal) {
   if (!one.owns_lock()) return AbortedError("another change of the cluster goes on here");
   RETURN_IF_ERROR(keeper_.health(), "this server cannot change the cluster now");
   ASSIGN_OR_RETURN(const auto client, keeper_.client());
-  ASSIGN_OR_RETURN(const auto nodes, ReadNodes(*client, prefix()));
+  auto nodes = ReadNodes(*client, prefix());
+  // Who is to be removed has often just died, perhaps as the leader: an election ends by itself.
+  const Deadline election(setup_.clock, kElectionPatience);
+  while (etcd::MayPass(nodes.status()) && !election.passed() &&
+         setup_.clock.Sleep(kChangeRetry, setup_.stop))
+    nodes = ReadNodes(*client, prefix());
+  RETURN_IF_ERROR(nodes.status());
   ASSIGN_OR_RETURN(const auto members, client->ListMembers());
   const std::vector<MemberHealth> health = HealthOf(members);
-  const bool registered = std::any_of(nodes.begin(), nodes.end(), [&](const RegisteredNode& n) {
+  const bool registered = std::any_of(nodes->begin(), nodes->end(), [&](const RegisteredNode& n) {
     return n.node.name == removal.name;
   });
   RETURN_IF_ERROR(MayRemove(removal.name, health, registered, removal.force));
