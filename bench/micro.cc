@@ -16,6 +16,7 @@
 #include "os/file_system.h"
 #include "schedule/cron.h"
 #include "store/file_sink.h"
+#include "stream/access_source.h"
 #include "stream/memory.h"
 #include "stream/pump.h"
 #include "stream/trailing_digest.h"
@@ -47,21 +48,6 @@ class NullVisitor final : public bbolt::Visitor {
     return OkStatus();
   }
   std::uint64_t bytes = 0;
-};
-
-// Random access as a stream.
-class AccessSource final : public Source {
- public:
-  explicit AccessSource(const RandomAccess& file) : file_(file) {}
-  StatusOr<std::size_t> Read(MutableByteSpan out) override {
-    ASSIGN_OR_RETURN(const std::size_t n, file_.ReadAt(offset_, out));
-    offset_ += n;
-    return n;
-  }
-
- private:
-  const RandomAccess& file_;
-  std::uint64_t offset_ = 0;
 };
 
 void CountBytes(benchmark::State& state, std::uint64_t each) {

@@ -295,16 +295,13 @@ TEST_F(SnapshotStreamTest, AnErrorOfEtcdKeepsItsCodeAndWords) {
 }
 
 TEST_F(SnapshotStreamTest, AStopEndsItBeforeAndWhileItRuns) {
-  etcd_.snapshot = [](grpc::ServerContext& context, Writer& writer) {
+  std::stop_source stop;
+  etcd_.snapshot = [&](grpc::ServerContext& context, Writer& writer) {
     FakeEtcd::Send(writer, "some", 100);
+    stop.request_stop();
     FakeEtcd::Stall(context);
     return grpc::Status::OK;
   };
-  std::stop_source stop;
-  std::jthread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    stop.request_stop();
-  });
   EXPECT_TRUE(absl::IsCancelled(Take(absl::Hours(1), stop.get_token()).status()));
   EXPECT_TRUE(absl::IsCancelled(Take(absl::Hours(1), stop.get_token()).status()));
 }

@@ -1,27 +1,9 @@
 #include "ops/copy_object.h"
 
+#include "stream/access_source.h"
 #include "stream/pump.h"
 
 namespace holdfast {
-namespace {
-
-// From the first byte to the last.
-class AccessSource final : public Source {
- public:
-  explicit AccessSource(const RandomAccess& object) : object_(object) {}
-  StatusOr<std::size_t> Read(MutableByteSpan out) override {
-    ASSIGN_OR_RETURN(const std::size_t n, object_.ReadAt(offset_, out));
-    offset_ += n;
-    return n;
-  }
-
- private:
-  const RandomAccess& object_;
-  std::uint64_t offset_ = 0;
-};
-
-}  // namespace
-
 Status CopyObject(ObjectStore& from, ObjectStore& to, const std::string& name,
                   const CopyOptions& options) {
   ASSIGN_OR_RETURN(const auto original, from.Open(name));

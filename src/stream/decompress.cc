@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "stream/access_source.h"
 #include "stream/zip_source.h"
 #include "stream/zstd_source.h"
 
@@ -10,21 +11,16 @@ namespace {
 
 class PlainSource final : public DecompressedSource {
  public:
-  PlainSource(const RandomAccess& file, std::uint64_t size) : file_(file), size_(size) {}
+  PlainSource(const RandomAccess& file, std::uint64_t size) : bytes_(file), size_(size) {}
 
   Compression compression() const override { return Compression::kNone; }
   std::optional<std::uint64_t> size() const override { return size_; }
 
-  StatusOr<std::size_t> Read(MutableByteSpan out) override {
-    ASSIGN_OR_RETURN(const std::size_t n, file_.ReadAt(offset_, out));
-    offset_ += n;
-    return n;
-  }
+  StatusOr<std::size_t> Read(MutableByteSpan out) override { return bytes_.Read(out); }
 
  private:
-  const RandomAccess& file_;
+  AccessSource bytes_;
   const std::uint64_t size_;
-  std::uint64_t offset_ = 0;
 };
 
 }  // namespace
