@@ -37,9 +37,10 @@ Status CheckIsOurs(ObjectStore& s3, const SnapshotPlace& place, const UploadRequ
 
 Status Upload(const SnapshotPlace& place, LocalStore& local, const UploadRequest& request) {
   ObjectStore& s3 = *place.s3->store;
+  ASSIGN_OR_RETURN(const auto original, local.Open(request.name));
   TrailingDigest digest;
   const bool plain = request.manifest.compression == Compression::kNone;
-  const Status copied = CopyObject(local, s3, request.name,
+  const Status copied = CopyObject(*original, s3, request.name,
                                    {.attributes = AttributesOf(place, request.manifest),
                                     .sink = plain ? &digest : nullptr,
                                     .on_progress = request.on_progress,

@@ -12,8 +12,8 @@ constexpr std::uint64_t kMetadataBytesMax = 1 * kMiB;
 
 class NewFile final : public NewObject {
  public:
-  explicit NewFile(AtomicFile file)
-      : file_(std::move(file)), sink_(file_.file(), FileSink::Kind::kArchive) {}
+  NewFile(AtomicFile file, FileSink::Kind kind)
+      : file_(std::move(file)), sink_(file_.file(), kind) {}
   Status Write(ByteSpan data) override { return sink_.Write(data); }
   Status Finish() override { return sink_.Finish(); }
   Status Commit() override { return file_.CommitNew(); }
@@ -59,7 +59,8 @@ StatusOr<std::unique_ptr<NewObject>> LocalStore::Create(const std::string& name,
     }
   }
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(*fs_, PathOf(name), kFileMode));
-  return std::make_unique<NewFile>(std::move(file));
+  return std::make_unique<NewFile>(
+      std::move(file), options.read_soon ? FileSink::Kind::kDurable : FileSink::Kind::kArchive);
 }
 
 StatusOr<std::unique_ptr<RandomAccess>> LocalStore::Open(const std::string& name) {

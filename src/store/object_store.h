@@ -34,6 +34,8 @@ inline constexpr char kClusterIdAttribute[] = "cluster-id", kNodeNameAttribute[]
 struct CreateOptions {
   // Reserves space where that is possible; 0: unknown.
   std::uint64_t bytes_expected = 0;
+  // Otherwise a local folder keeps it out of the kernel's cache.
+  bool read_soon = false;
   // Kept where the store can keep them with the object, as S3's user metadata. A local folder keeps none: the metadata
   // text says the same.
   std::map<std::string, std::string> attributes;
