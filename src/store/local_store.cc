@@ -107,8 +107,7 @@ Status LocalStore::WriteMetadata(const std::string& name, std::string_view text)
   return WriteFileAtomically(*fs_, MetadataPathOf(name), text, kFileMode);
 }
 
-StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(
-    const std::function<bool(std::string_view name)>& is_ours) {
+StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(const IsOurs& is_ours) {
   std::vector<std::string> removed;
   for (const std::string& directory : {directory_, metadata_directory_}) {
     const auto entries = fs_->List(directory);
@@ -116,8 +115,9 @@ StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(
     if (!entries.ok()) return entries.status();
     for (const DirectoryEntry& entry : *entries) {
       if (entry.info.kind != FileKind::kFile || !IsUnfinished(entry.name)) continue;
-      if (!is_ours(std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size())))
-        continue;
+      const auto name =
+          std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size());
+      if (!is_ours(name, entry.info.modified_at)) continue;
       RETURN_IF_ERROR(fs_->RemoveFile(JoinPath(directory, entry.name)));
       removed.push_back(entry.name);
     }

@@ -52,6 +52,9 @@ struct ObjectInfo {
   std::map<std::string, std::string> attributes;
 };
 
+// Of an unfinished object: its name, and since when nothing was heard of it, as far as the store knows.
+using IsOurs = std::function<bool(std::string_view name, absl::Time since)>;
+
 // Thread-safe.
 class ObjectStore {
  public:
@@ -77,10 +80,9 @@ class ObjectStore {
   virtual StatusOr<std::string> ReadMetadata(const std::string& name) = 0;
   virtual Status WriteMetadata(const std::string& name, std::string_view text) = 0;
 
-  // Removes what killed runs left unfinished under names that `is_ours`; returns what it removed. Call only when nothing of
-  // ours is being written here: others may be writing theirs.
-  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(
-      const std::function<bool(std::string_view name)>& is_ours) = 0;
+  // Removes what killed runs left unfinished and `is_ours`; returns what it removed. Call only when nothing of ours is being
+  // written here: others may be writing theirs.
+  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(const IsOurs& is_ours) = 0;
 };
 
 }  // namespace holdfast
