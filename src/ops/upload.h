@@ -69,8 +69,8 @@ StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const R
                                              std::stop_token stop);
 
 // Ends uploads that killed runs of this node left unfinished: those of snapshots that lie in the directory, and those named
-// for this node that were begun more than a day ago. Another cluster may have a node of our name; what it is uploading is not
-// ours to end.
+// for this node that were begun more than a day ago. Another cluster may have a node of our name; what it is uploading is
+// not ours to end.
 Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight,
                                absl::Time now);
 

@@ -87,7 +87,10 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
 int OnProgress(void* user, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent) {
   auto& transfer = *static_cast<Transfer*>(user);
   const HttpRequest& request = transfer.request;
-  if (request.stop.stop_requested()) transfer.status = CancelledError("stopped");
+  if (request.stop.stop_requested()) {
+    transfer.status = CancelledError("stopped");
+    return 1;
+  }
   const auto now = std::chrono::steady_clock::now();
   if (received + sent != transfer.moved) {
     transfer.moved = received + sent;
