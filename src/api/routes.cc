@@ -1,7 +1,12 @@
 #include "api/routes.h"
 
-#include <atomic>
+#include <pthread.h>
+
 #include <chrono>
+#include <optional>
+#include <thread>
+
+#include "base/mutex.h"
 
 namespace holdfast {
 namespace {
@@ -16,25 +21,54 @@ ApiResponse HealthResponse(const Status& status) {
   return {.code = 503, .body = MessageOf(status) + "\n"};
 }
 
-// Turns progress calls into lines, not too many of them.
+// Turns progress calls into lines, not too many of them; and says the last one again, on a thread of its own, when nothing
+// was said for a while.
 class ProgressLines {
  public:
-  ProgressLines(LineStream& lines, bool wanted) : lines_(lines), wanted_(wanted) {}
+  ProgressLines(LineStream& lines, absl::Duration heartbeat)
+      : lines_(lines), thread_([this, heartbeat](std::stop_token stop) {
+          ::pthread_setname_np(::pthread_self(), "api-heartbeat");
+          Beat(stop, absl::ToChronoNanoseconds(heartbeat));
+        }) {}
 
   void operator()(const Progress& progress) {
     const auto now = std::chrono::steady_clock::now();
-    if (!wanted_ || now - last_ < kProgressInterval) return;
-    last_ = now;
-    sent_ = true;
-    lines_.Send(EncodeProgressLine(progress));
+    const MutexLock lock(mutex_);
+    last_ = progress;
+    if (now - last_at_ >= kProgressInterval) Send(now);
   }
-  bool sent() const { return sent_; }
+
+  // No more lines come. True if there were any.
+  bool End() {
+    thread_.request_stop();
+    thread_.join();
+    const MutexLock lock(mutex_);
+    return sent_ > 0;
+  }
 
  private:
+  void Send(std::chrono::steady_clock::time_point now) HF_REQUIRES(mutex_) {
+    last_at_ = now;
+    ++sent_;
+    lines_.Send(EncodeProgressLine(last_));
+  }
+
+  void Beat(const std::stop_token& stop, std::chrono::nanoseconds interval) {
+    const MutexLock lock(mutex_);
+    while (!stop.stop_requested()) {
+      const std::size_t before = sent_;
+      changed_.wait_for(mutex_, stop, interval, [] { return false; });
+      if (!stop.stop_requested() && sent_ == before) Send(std::chrono::steady_clock::now());
+    }
+  }
+
   LineStream& lines_;
-  const bool wanted_;
-  bool sent_ = false;
-  std::chrono::steady_clock::time_point last_{};
+  Mutex mutex_;
+  ConditionVariable changed_;  // nothing notifies: it waits for a time, or the stop
+  Progress last_ HF_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point last_at_ HF_GUARDED_BY(mutex_);
+  std::size_t sent_ HF_GUARDED_BY(mutex_) = 0;
+  std::jthread thread_;  // last: it uses the others
 };
 
 StatusOr<std::string> RunSnapshotOperation(
@@ -54,19 +88,24 @@ StatusOr<std::string> RunSnapshotOperation(
 }
 
 ApiResponse SnapshotResponse(ApiBackend& backend, std::string_view label_domain,
-                             const ApiRequest& request, LineStream& lines) {
+                             absl::Duration heartbeat, const ApiRequest& request,
+                             LineStream& lines) {
   const bool as_lines = request.accept.find(kLinesType) != std::string::npos;
-  ProgressLines progress(lines, as_lines);
+  std::optional<ProgressLines> progress;
+  if (as_lines) progress.emplace(lines, heartbeat);
+  const auto on_progress = [&](const Progress& p) {
+    if (progress) (*progress)(p);
+  };
   StatusOr<std::string> result = InternalError("not done");
   if (const auto call = SnapshotRequest::Decode(request.body); call.ok()) {
-    result = RunSnapshotOperation(backend, *call, label_domain, std::ref(progress));
+    result = RunSnapshotOperation(backend, *call, label_domain, on_progress);
   } else {
     result = call.status();
   }
+  const bool sent = progress && progress->End();
   if (!result.ok()) {
     // Once lines have gone out, the code has too: 200. The error is the last line then.
-    if (progress.sent())
-      return {.content_type = kLinesType, .body = EncodeErrorLine(result.status())};
+    if (sent) return {.content_type = kLinesType, .body = EncodeErrorLine(result.status())};
     return {.code = HttpCodeOf(result.status()),
             .content_type = kJsonType,
             .body = EncodeError(result.status())};
@@ -77,7 +116,8 @@ ApiResponse SnapshotResponse(ApiBackend& backend, std::string_view label_domain,
 
 }  // namespace
 
-std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_domain) {
+std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_domain,
+                                    absl::Duration heartbeat) {
   using Access = Route::Access;
   const auto simple = [](auto make) {
     return [make](const ApiRequest&, LineStream&) -> ApiResponse { return make(); };
@@ -93,8 +133,9 @@ std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_
                             .body = b->MetricsPage()};
        })},
       {"POST", "/db/snapshot", Access::kServer,
-       [b, domain = std::string(label_domain)](const ApiRequest& request, LineStream& lines) {
-         return SnapshotResponse(*b, domain, request, lines);
+       [b, domain = std::string(label_domain), heartbeat](const ApiRequest& request,
+                                                          LineStream& lines) {
+         return SnapshotResponse(*b, domain, heartbeat, request, lines);
        }},
   };
 }

@@ -28,7 +28,12 @@ class ApiBackend {
   virtual StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) = 0;
 };
 
+// While a snapshot operation says nothing, as when S3 does not answer, its last progress is sent again so often, to those
+// who take lines: they can tell a server that waits from one that is gone.
+inline constexpr absl::Duration kHeartbeat = absl::Seconds(10);
+
 // `backend` must outlive the server that gets these.
-std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_domain);
+std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_domain,
+                                    absl::Duration heartbeat = kHeartbeat);
 
 }  // namespace holdfast

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/mutex.h"
+
 namespace holdfast {
 namespace {
 
@@ -24,6 +26,7 @@ class FakeBackend final : public ApiBackend {
       const std::function<void(const Progress&)>& on_progress) override {
     asked = request;
     for (const Progress& p : progress) on_progress(p);
+    if (wait) wait();
     return result;
   }
   StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) override {
@@ -43,20 +46,33 @@ class FakeBackend final : public ApiBackend {
   Status ready, live;
   StatusOr<SnapshotResult> result = SnapshotResult{.created = {"made"}, .deleted = {}};
   std::vector<Progress> progress;
+  std::function<void()> wait;
   SnapshotRequest asked;
 };
 
 class Lines final : public LineStream {
  public:
-  void Send(std::string line) override { sent.push_back(std::move(line)); }
+  void Send(std::string line) override {
+    const MutexLock lock(mutex_);
+    sent.push_back(std::move(line));
+    changed_.notify_all();
+  }
+  void WaitFor(std::size_t count) {
+    const MutexLock lock(mutex_);
+    while (sent.size() < count) changed_.wait(mutex_);
+  }
   std::vector<std::string> sent;
+
+ private:
+  Mutex mutex_;
+  ConditionVariable changed_;
 };
 
 class RoutesTest : public ::testing::Test {
  protected:
   ApiResponse Call(const std::string& method, const std::string& path, const std::string& body = "",
                    const std::string& accept = "") {
-    for (const Route& route : SupervisorRoutes(backend_, "etcd.x.io")) {
+    for (const Route& route : SupervisorRoutes(backend_, "etcd.x.io", heartbeat_)) {
       if (route.method == method && route.path == path) {
         return route.handle({.method = method, .path = path, .body = body, .accept = accept},
                             lines_);
@@ -70,6 +86,7 @@ class RoutesTest : public ::testing::Test {
 
   FakeBackend backend_;
   Lines lines_;
+  absl::Duration heartbeat_ = absl::Hours(1);
 };
 
 TEST_F(RoutesTest, OnlyTheServersOwnMayChangeOrSeeData) {
@@ -150,6 +167,22 @@ TEST_F(RoutesTest, ProgressComesAsLinesOnlyToWhoAcceptsThem) {
   EXPECT_THAT(lines_.sent, ElementsAre("{\"progress\":{\"done\":1,\"total\":9}}\n"));
   EXPECT_EQ(answer.content_type, kLinesType);
   EXPECT_EQ(answer.body, "{\"result\":{\"created\":[\"made\"]}}\n");
+}
+
+TEST_F(RoutesTest, WhileNothingHappensTheLastProgressIsSaidAgain) {
+  heartbeat_ = absl::Milliseconds(1);
+  backend_.progress = {{.done = 7, .total = 9, .step = "upload"}};
+  backend_.wait = [&] { lines_.WaitFor(3); };
+  const ApiResponse saved = Snapshot(R"({"operation":"save"})", kLinesType);
+  EXPECT_EQ(lines_.sent[2], "{\"progress\":{\"done\":7,\"total\":9,\"step\":\"upload\"}}\n");
+  EXPECT_EQ(saved.body, "{\"result\":{\"created\":[\"made\"]}}\n");
+
+  backend_.progress.clear();
+  backend_.result = UnavailableError("S3 hangs");
+  backend_.wait = [&, before = lines_.sent.size()] { lines_.WaitFor(before + 1); };
+  const ApiResponse failed = Snapshot(R"({"operation":"save"})", kLinesType);
+  EXPECT_EQ(lines_.sent.back(), "{\"progress\":{\"done\":0,\"total\":0}}\n");
+  EXPECT_EQ(MessageOf(DecodeLine(failed.body).status()), "S3 hangs");
 }
 
 TEST_F(RoutesTest, AnErrorAfterTheFirstLineIsTheLastLine) {

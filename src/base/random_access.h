@@ -21,6 +21,10 @@ class RandomAccess {
   virtual StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const = 0;
 
   virtual StatusOr<std::uint64_t> Size() const = 0;
+
+  // Whether reading here and there is slow, as over a network: then it is better read once, from end to end, and looked
+  // at in the copy.
+  virtual bool IsFar() const { return false; }
 };
 
 }  // namespace holdfast

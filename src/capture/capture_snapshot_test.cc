@@ -255,7 +255,7 @@ TEST(CaptureSnapshot, APowerCutAnywhereLeavesAWholeSnapshotOrNone) {
       for (Loss loss : {Loss::kNothing, Loss::kUnsyncedData, Loss::kUnsynced}) {
         auto after = disk->Crash(loss);
         LocalStore store(*after, kSnapshots);
-        ASSERT_TRUE(store.RemoveUnfinished([](auto) { return true; }).ok());
+        ASSERT_TRUE(store.RemoveUnfinished([](auto, auto) { return true; }).ok());
         const auto names = Names(*after);
         EXPECT_EQ(RawNames(*after, kSnapshots), names) << n;
         for (const std::string& name : names) {

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -19,55 +18,36 @@
 namespace holdfast {
 namespace {
 
-// The snapshot that a command works on, as a file. One from S3 lies in a directory of its own for as long as this lives.
-class GivenSnapshot {
- public:
-  explicit GivenSnapshot(const CommandContext& context) : context_(context) {}
-  ~GivenSnapshot() {
-    // best effort: the next look finds it
-    if (!scratch_.empty()) (void)RemoveTree(PosixFileSystem(), scratch_);
+// The snapshot that a command works on; one in S3 is read where it lies.
+StatusOr<OpenedSnapshot> OpenGiven(const CommandContext& context) {
+  if (context.positionals.size() != 1) {
+    return InvalidArgumentError("expected one argument, the snapshot; found {}",
+                                context.positionals.size());
   }
-  GivenSnapshot(const GivenSnapshot&) = delete;
-  GivenSnapshot& operator=(const GivenSnapshot&) = delete;
-
-  // `scratch_parent`: where there is room for it.
-  StatusOr<std::string> Get(const std::string& scratch_parent) {
-    if (context_.positionals.size() != 1) {
-      return InvalidArgumentError("expected one argument, the snapshot; found {}",
-                                  context_.positionals.size());
-    }
-    const std::string& given = context_.positionals[0];
-    ASSIGN_OR_RETURN(const S3Settings s3, ReadS3Settings(context_.settings, context_.distribution,
-                                                         context_.host.working_directory));
-    FileSystem& fs = PosixFileSystem();
-    if (!s3.on.value_or(false) && !given.starts_with("s3://")) {
-      const std::string path =
-          given.starts_with(kFileScheme) ? given.substr(kFileScheme.size()) : given;
-      return AbsolutePath(path, context_.host.working_directory);
-    }
-    scratch_ = JoinPath(scratch_parent, fmt::format(".holdfast-{}", ::getpid()));
-    ProgressBar bar(SystemClock(), "Downloading", context_.terminal);
-    ASSIGN_OR_RETURN(
-        const FetchedSnapshot fetched,
-        FetchSnapshot(
-            {.given = given,
-             .working_directory = context_.host.working_directory,
-             .place = {.fs = fs, .directory = scratch_, .make_if_missing = true, .node = ""},
-             .with_metadata = false,
-             .s3_on = s3.on.value_or(false),
-             .s3 = s3.options,
-             .open_s3 = MakeS3Opener(fs, SystemClock(), SystemRandom()),
-             .on_progress = [&](std::string_view, std::uint64_t done,
-                                std::uint64_t total) { bar.Update(done, total); },
-             .stop = context_.stop}));
-    return fetched.path;
+  const std::string& given = context.positionals[0];
+  const std::string& directory = context.host.working_directory;
+  ASSIGN_OR_RETURN(const S3Settings s3,
+                   ReadS3Settings(context.settings, context.distribution, directory));
+  FileSystem& fs = PosixFileSystem();
+  const bool s3_on = s3.on.value_or(false);
+  if (s3_on || given.starts_with("s3://")) {
+    return OpenSnapshot({.given = given,
+                         .working_directory = directory,
+                         .place = {.fs = fs, .directory = directory, .node = ""},
+                         .s3_on = s3_on,
+                         .s3 = s3.options,
+                         .open_s3 = MakeS3Opener(fs, SystemClock(), SystemRandom()),
+                         .stop = context.stop});
   }
-
- private:
-  static constexpr std::string_view kFileScheme = "file://";
-  const CommandContext& context_;
-  std::string scratch_;
-};
+  constexpr std::string_view kFileScheme = "file://";
+  const std::string path = AbsolutePath(
+      given.starts_with(kFileScheme) ? given.substr(kFileScheme.size()) : given, directory);
+  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path), "snapshot");
+  if (info.kind != FileKind::kFile)
+    return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
+  ASSIGN_OR_RETURN(auto file, fs.OpenForRead(path));
+  return OpenedSnapshot{.bytes = std::move(file), .manifest = std::nullopt};
+}
 
 std::string StatusJson(const VerifiedSnapshot& v) {
   // The first four keys are etcdctl's.
@@ -96,19 +76,15 @@ std::string StatusJson(const VerifiedSnapshot& v) {
 Status RunStatusCommand(const CommandContext& context) {
   const std::string output = context.settings.Text("output");
   RETURN_IF_ERROR(CheckOutputFormat(output));
-  auto& fs = PosixFileSystem();
   const std::string scratch = Environment("TMPDIR").value_or("/tmp");
-  GivenSnapshot given(context);
-  ASSIGN_OR_RETURN(const std::string path, given.Get(scratch));
-  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path), "snapshot");
-  if (info.kind != FileKind::kFile)
-    return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
+  ASSIGN_OR_RETURN(const OpenedSnapshot snapshot, OpenGiven(context));
   ProgressBar bar(SystemClock(), "Verifying", context.terminal);
   ASSIGN_OR_RETURN(
       const VerifiedSnapshot v,
       VerifySnapshot(
-          fs, path,
+          PosixFileSystem(), *snapshot.bytes,
           {.scratch_directory = scratch,
+           .expected_sha256 = snapshot.expected_sha256,
            .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); },
            .stop = context.stop}));
   if (output == "json") {
@@ -128,7 +104,7 @@ Status RunStatusCommand(const CommandContext& context) {
   }
   if (!v.has_digest)
     LogWarn("{} has no digest: its structure is right, but a changed value cannot be noticed",
-            path);
+            snapshot.bytes->path());
   return OkStatus();
 }
 
@@ -150,12 +126,12 @@ Status RunRestoreCommand(const CommandContext& context) {
   ASSIGN_OR_RETURN(const std::int64_t bump, s.Integer("bump-revision"));
   if (bump < 0) return s.Invalid("bump-revision", fmt::format("{} is negative", bump));
   request.bump_revision = static_cast<std::uint64_t>(bump);
-  GivenSnapshot given(context);
-  ASSIGN_OR_RETURN(request.snapshot, given.Get(DirName(request.data_dir)));
+  ASSIGN_OR_RETURN(const OpenedSnapshot snapshot, OpenGiven(context));
   ProgressBar bar(SystemClock(), "Restoring", context.terminal);
   request.on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); };
   request.stop = context.stop;
-  ASSIGN_OR_RETURN(const mvcc::Inspection found, RestoreToDataDir(PosixFileSystem(), request));
+  ASSIGN_OR_RETURN(const mvcc::Inspection found,
+                   RestoreToDataDir(PosixFileSystem(), snapshot, request));
   LogInfo("Restored {} to {}: revision {}{}", context.positionals[0], request.data_dir,
           found.revision, bump > 0 ? fmt::format(" + {}", bump) : "");
   if (!found.bootstrap.empty()) {

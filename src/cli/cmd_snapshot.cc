@@ -256,21 +256,7 @@ class SnapshotCommand {
     } else if (output == "yaml") {
       std::fputs(JsonToYaml(canonical).c_str(), stdout);
     } else {
-      std::vector<std::vector<std::string>> rows = {{"Name", "Location", "Size", "Created"}};
-      for (const SnapshotRecord& r : records) {
-        rows.push_back({r.name, r.location, fmt::format("{}", r.bytes),
-                        FormatRfc3339(r.created_at, context_.host.zone)});
-      }
-      // Of which server is said where there are several.
-      const bool several = std::any_of(records.begin(), records.end(), [&](const auto& r) {
-        return r.node_name != records[0].node_name;
-      });
-      if (several) {
-        rows[0].insert(rows[0].begin() + 1, "Node");
-        for (std::size_t i = 0; i < records.size(); ++i)
-          rows[i + 1].insert(rows[i + 1].begin() + 1, records[i].node_name);
-      }
-      std::fputs(FormatTable(rows).c_str(), stdout);
+      std::fputs(SnapshotTable(records, context_.host.zone).c_str(), stdout);
       for (const SnapshotRecord& r : records) {
         if (!r.error.empty()) LogWarn("Snapshot {}: {}", r.location, r.error);
       }
@@ -287,6 +273,23 @@ class SnapshotCommand {
 };
 
 }  // namespace
+
+std::string SnapshotTable(const std::vector<SnapshotRecord>& records, absl::TimeZone zone) {
+  std::vector<std::vector<std::string>> rows = {{"Name", "Location", "Size", "Created"}};
+  for (const SnapshotRecord& r : records)
+    rows.push_back(
+        {r.name, r.location, fmt::format("{}", r.bytes), FormatRfc3339(r.created_at, zone)});
+  // Of which server is said where there are several.
+  const bool several = std::any_of(records.begin(), records.end(), [&](const auto& r) {
+    return r.node_name != records[0].node_name;
+  });
+  if (several) {
+    rows[0].insert(rows[0].begin() + 1, "Node");
+    for (std::size_t i = 0; i < records.size(); ++i)
+      rows[i + 1].insert(rows[i + 1].begin() + 1, records[i].node_name);
+  }
+  return FormatTable(rows);
+}
 
 Status RunSnapshotCommand(const CommandContext& context) { return SnapshotCommand(context).Run(); }
 

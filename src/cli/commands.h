@@ -10,6 +10,7 @@
 #include "config/server_options.h"
 #include "ops/reset_plan.h"
 #include "ops/s3.h"
+#include "ops/snapshots.h"
 
 namespace holdfast {
 
@@ -45,6 +46,9 @@ Status ExpectNoPositionals(const CommandContext& context);
 
 // kInvalidArgument unless it is table, json or yaml.
 Status CheckOutputFormat(const std::string& output);
+
+// What `etcd-snapshot ls` prints: a row for each file, and one for each copy in S3.
+std::string SnapshotTable(const std::vector<SnapshotRecord>& records, absl::TimeZone zone);
 
 // What s3-check prints, and how it ends: not OK if a step failed.
 std::string S3CheckTable(const std::vector<S3CheckStep>& steps);

@@ -59,14 +59,16 @@ class Text {
 
   void Snapshot(const ResetPlan::Snapshot& snapshot) {
     Line("Snapshot", snapshot.path);
-    std::string taken =
-        fmt::format("taken {} ({} ago)", FormatRfc3339Utc(snapshot.taken_at),
-                    FormatGoDuration(absl::Floor(now_ - snapshot.taken_at, absl::Seconds(1))));
+    std::string taken = "taken at an unknown time";
+    if (const auto at = snapshot.taken_at) {
+      taken = fmt::format("taken {} ({} ago)", FormatRfc3339Utc(*at),
+                          FormatGoDuration(absl::Floor(now_ - *at, absl::Seconds(1))));
+    }
     if (const auto& m = snapshot.manifest; m && m->ours()) {
       taken += fmt::format(" on {}, of cluster {} with etcd {}, under the token hash {}", m->node,
                            m->cluster_id, m->etcd_version, m->token_hash);
     } else {
-      taken += ", by the file's time";
+      taken += snapshot.path.starts_with("s3://") ? ", by its name" : ", by the file's time";
     }
     Line("", taken);
     if (!snapshot.verified) return Line("", "damaged");
@@ -116,7 +118,8 @@ Json JsonOf(const mvcc::Inspection& found) {
 }
 
 Json SnapshotJson(const ResetPlan::Snapshot& snapshot) {
-  Json json = {{"path", snapshot.path}, {"takenAt", FormatRfc3339Utc(snapshot.taken_at)}};
+  Json json = {{"path", snapshot.path}};
+  if (snapshot.taken_at) json["takenAt"] = FormatRfc3339Utc(*snapshot.taken_at);
   if (const auto& m = snapshot.manifest; m && m->ours()) {
     json["node"] = m->node;
     json["clusterID"] = m->cluster_id;

@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "artifact/manifest.h"
 #include "artifact/naming.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -11,7 +10,6 @@
 #include "ops/copy_object.h"
 #include "restore/find_snapshot.h"
 #include "store/local_store.h"
-#include "stream/trailing_digest.h"
 
 namespace holdfast {
 namespace {
@@ -24,82 +22,47 @@ bool IsPath(const std::string& given) {
   return false;
 }
 
-// Of an object that has a manifest of ours: are its bytes those that the manifest speaks of?
-class ManifestCheck {
- public:
-  explicit ManifestCheck(const StatusOr<std::string>& metadata) {
-    auto manifest = metadata.ok() ? Manifest::Decode(*metadata) : metadata.status();
-    if (manifest.ok() && manifest->ours()) manifest_ = *std::move(manifest);
-  }
-  // What has to see the bytes; null for nothing. A compressed snapshot is checked by its size, and by what it unpacks to.
-  Sink* sink() {
-    return manifest_ && manifest_->compression == Compression::kNone ? &digest_ : nullptr;
-  }
-  Status Check(std::uint64_t bytes) {
-    if (!manifest_) return OkStatus();
-    if (bytes == manifest_->file_bytes && (!sink() || HexOf(digest_.digest()) == manifest_->sha256))
-      return OkStatus();
-    return DataLossError("it is not the snapshot that its metadata describe");
-  }
-
- private:
-  std::optional<Manifest> manifest_;
-  TrailingDigest digest_;
+// Where a snapshot lies.
+struct Found {
+  std::string path;  // empty: it is the object
+  std::unique_ptr<ObjectStore> store;
+  std::string name;
 };
 
-StatusOr<FetchedSnapshot> Download(const FetchRequest& request, ObjectStore& s3,
-                                   const std::string& name) {
-  RETURN_IF_ERROR(PrepareDirectory(request.place));
-  LocalStore local(request.place.fs, request.place.directory);
-  LogInfo("Downloading {} to {}", s3.Location(name), request.place.directory);
-  const auto metadata = s3.ReadMetadata(name);
-  if (!metadata.ok() && !absl::IsNotFound(metadata.status()))
-    LogWarn("The metadata of {} cannot be read: {}", name, MessageOf(metadata.status()));
-  ManifestCheck manifest(metadata);
-  CopyOptions copy{.sink = manifest.sink(),
-                   .check = [&](std::uint64_t bytes) { return manifest.Check(bytes); },
-                   .stop = request.stop};
-  if (request.on_progress)
-    copy.on_progress = [&](std::uint64_t done, std::uint64_t total) {
-      request.on_progress("Downloading", done, total);
-    };
-  RETURN_IF_ERROR(CopyObject(s3, local, name, copy), "download {}", s3.Location(name));
-  if (request.with_metadata && metadata.ok()) {
-    // Without them the snapshot is as good.
-    if (const Status kept = local.WriteMetadata(name, *metadata); !kept.ok())
-      LogWarn("The metadata of {} were not kept: {}", name, MessageOf(kept));
+std::optional<Manifest> DecodeManifest(const StatusOr<std::string>& metadata,
+                                       const std::string& location) {
+  if (!metadata.ok()) {
+    if (!absl::IsNotFound(metadata.status()))
+      LogWarn("The metadata of {} cannot be read: {}", location, MessageOf(metadata.status()));
+    return std::nullopt;
   }
-  return FetchedSnapshot{JoinPath(request.place.directory, name), /*downloaded=*/true};
+  auto manifest = Manifest::Decode(*metadata);
+  if (!manifest.ok()) return std::nullopt;
+  return *std::move(manifest);
 }
 
-// Whether file and object are the same snapshot.
-StatusOr<bool> SameAsFile(const FetchRequest& request, const std::string& path,
-                          const RandomAccess& object) {
-  ASSIGN_OR_RETURN(const auto file, request.place.fs.OpenForRead(path));
-  LogInfo("Comparing {} with {}", path, object.path());
-  return SameContent(*file, object);
+// What has our manifest is what that speaks of.
+Status CheckLength(const RandomAccess& object, const std::optional<Manifest>& manifest) {
+  ASSIGN_OR_RETURN(const std::uint64_t bytes, object.Size());
+  if (!manifest || !manifest->ours() || manifest->file_bytes == bytes) return OkStatus();
+  return DataLossError("{} is not the snapshot that its metadata describe: {} bytes, not {}",
+                       object.path(), bytes, manifest->file_bytes);
 }
 
-StatusOr<FetchedSnapshot> FetchObject(const FetchRequest& request) {
-  ASSIGN_OR_RETURN(const S3Name s3_name, ParseS3Name(request.given));
-  RETURN_IF_ERROR(CheckFileName(s3_name.name));
-  S3Options options = request.s3;
-  options.bucket = s3_name.bucket;
-  options.folder = s3_name.folder;
-  ASSIGN_OR_RETURN(const S3Folder s3, OpenS3(request.open_s3, options));
-  ASSIGN_OR_RETURN(const auto object, s3.store->Open(s3_name.name), "{}", request.given);
-  const std::string path = JoinPath(request.place.directory, s3_name.name);
-  ASSIGN_OR_RETURN(const bool taken, Exists(request.place.fs, path));
-  if (!taken) return Download(request, *s3.store, s3_name.name);
-  ASSIGN_OR_RETURN(const bool same, SameAsFile(request, path, *object));
-  if (same) {
-    LogInfo("{} is here already: {}", request.given, path);
-    return FetchedSnapshot{path};
-  }
-  return WithHint(AlreadyExistsError("{} is another snapshot than {}", path, request.given),
-                  fmt::format("Move it out of the way to take the object, or restore it with "
-                              "file://{}.",
-                              path));
+StatusOr<OpenedSnapshot> OpenObject(ObjectStore& s3, const std::string& name) {
+  OpenedSnapshot out;
+  ASSIGN_OR_RETURN(out.bytes, s3.Open(name));
+  out.manifest = DecodeManifest(s3.ReadMetadata(name), s3.Location(name));
+  RETURN_IF_ERROR(CheckLength(*out.bytes, out.manifest));
+  if (out.manifest && out.manifest->ours()) out.expected_sha256 = out.manifest->sha256;
+  return out;
+}
+
+StatusOr<OpenedSnapshot> OpenFile(FileSystem& fs, const std::string& path) {
+  OpenedSnapshot out;
+  ASSIGN_OR_RETURN(out.bytes, fs.OpenForRead(path));
+  out.manifest = DecodeManifest(LocalStore(fs, DirName(path)).ReadMetadata(BaseName(path)), path);
+  return out;
 }
 
 Status NowhereError(const FetchRequest& request, ObjectStore& s3, const std::string& name) {
@@ -117,7 +80,7 @@ Status NowhereError(const FetchRequest& request, ObjectStore& s3, const std::str
 }
 
 // A name, and S3 is on: a file, or an object.
-StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
+StatusOr<Found> FindEither(const FetchRequest& request) {
   const auto file = FindSnapshot(request.place.fs, request.given, request.place.directory,
                                  request.working_directory);
   if (!file.ok() && !absl::IsNotFound(file.status())) return file.status();
@@ -129,7 +92,7 @@ StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
     if (("/" + request.given).find("/../") != std::string::npos) return file.status();
     options.folder = JoinPath(options.folder, DirName(request.given));
   }
-  const auto s3 = OpenS3(request.open_s3, options);
+  auto s3 = OpenS3(request.open_s3, options);
   if (!s3.ok() && file.ok()) {
     return WithHint(Annotate(s3.status(), fmt::format("whether S3 has another {}", request.given)),
                     fmt::format("To restore the file without asking S3: file://{}.", *file));
@@ -141,32 +104,102 @@ StatusOr<FetchedSnapshot> FetchEither(const FetchRequest& request) {
   if (!object.ok() && !file.ok()) return NowhereError(request, store, name);
   if (!object.ok()) {
     LogInfo("Taking file://{}; there is no {}", *file, store.Location(name));
-    return FetchedSnapshot{*file};
+    return Found{.path = *file, .store = nullptr, .name = name};
   }
   if (!file.ok()) {
     LogInfo("Taking {}; there is no such file", store.Location(name));
-    return Download(request, store, name);
+    return Found{.path = "", .store = std::move(s3->store), .name = name};
   }
   return WithHint(InvalidArgumentError("{} is both a file and an object: file://{} and {}",
                                        request.given, *file, store.Location(name)),
                   "Give the one you mean in that form.");
 }
 
-}  // namespace
-
-void RemoveDownload(const SnapshotPlace& place, const FetchedSnapshot& fetched) {
-  if (!fetched.downloaded) return;
-  const Status removed = LocalStore(place.fs, place.directory).Remove(BaseName(fetched.path));
-  if (!removed.ok()) LogWarn("{}", MessageOf(removed));
+StatusOr<Found> FindObject(const FetchRequest& request) {
+  ASSIGN_OR_RETURN(const S3Name s3_name, ParseS3Name(request.given));
+  RETURN_IF_ERROR(CheckFileName(s3_name.name));
+  S3Options options = request.s3;
+  options.bucket = s3_name.bucket;
+  options.folder = s3_name.folder;
+  ASSIGN_OR_RETURN(S3Folder s3, OpenS3(request.open_s3, options));
+  return Found{.path = "", .store = std::move(s3.store), .name = s3_name.name};
 }
 
-StatusOr<FetchedSnapshot> FetchSnapshot(const FetchRequest& request) {
-  if (IsS3Name(request.given)) return FetchObject(request);
-  if (request.s3_on && !IsPath(request.given)) return FetchEither(request);
+StatusOr<Found> Find(const FetchRequest& request) {
+  if (IsS3Name(request.given)) return FindObject(request);
+  if (request.s3_on && !IsPath(request.given)) return FindEither(request);
   ASSIGN_OR_RETURN(std::string path,
                    FindSnapshot(request.place.fs, request.given, request.place.directory,
                                 request.working_directory));
-  return FetchedSnapshot{std::move(path)};
+  return Found{.path = std::move(path), .store = nullptr, .name = ""};
+}
+
+StatusOr<OpenedSnapshot> Open(const FetchRequest& request, const Found& found) {
+  if (!found.path.empty()) return OpenFile(request.place.fs, found.path);
+  auto opened = OpenObject(*found.store, found.name);
+  RETURN_IF_ERROR(opened.status(), "{}", request.given);
+  return opened;
+}
+
+// Into the snapshot directory; what is there under that name must be the same.
+StatusOr<OpenedSnapshot> Bring(const FetchRequest& request, const Found& found,
+                               OpenedSnapshot object) {
+  FileSystem& fs = request.place.fs;
+  const std::string location = object.bytes->path(),
+                    path = JoinPath(request.place.directory, found.name);
+  ASSIGN_OR_RETURN(const bool taken, Exists(fs, path));
+  if (taken) {
+    LogInfo("Comparing {} with {}", path, location);
+    ASSIGN_OR_RETURN(auto file, fs.OpenForRead(path));
+    ASSIGN_OR_RETURN(const bool same, SameContent(*file, *object.bytes));
+    if (!same) {
+      return WithHint(
+          AlreadyExistsError("{} is another snapshot than {}", path, location),
+          fmt::format("Move it out of the way to take the object, or restore it with file://{}.",
+                      path));
+    }
+    LogInfo("{} is here already: {}", location, path);
+    object.bytes = std::move(file);
+    return object;
+  }
+  RETURN_IF_ERROR(PrepareDirectory(request.place));
+  LocalStore local(fs, request.place.directory);
+  LogInfo("Downloading {} to {}", location, request.place.directory);
+  CopyOptions copy{.read_soon = true, .stop = request.stop};
+  if (request.on_progress)
+    copy.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+      request.on_progress("Downloading", done, total);
+    };
+  RETURN_IF_ERROR(CopyObject(*object.bytes, local, found.name, copy), "download {}", location);
+  object.downloaded = true;
+  if (object.manifest) {
+    // Without them the snapshot is as good.
+    if (const Status kept = local.WriteMetadata(found.name, object.manifest->Encode()); !kept.ok())
+      LogWarn("The metadata of {} were not kept: {}", found.name, MessageOf(kept));
+  }
+  ASSIGN_OR_RETURN(object.bytes, local.Open(found.name));
+  return object;
+}
+
+}  // namespace
+
+void RemoveDownload(const SnapshotPlace& place, const OpenedSnapshot& fetched) {
+  if (!fetched.downloaded) return;
+  const Status removed =
+      LocalStore(place.fs, place.directory).Remove(BaseName(fetched.bytes->path()));
+  if (!removed.ok()) LogWarn("{}", MessageOf(removed));
+}
+
+StatusOr<OpenedSnapshot> OpenSnapshot(const FetchRequest& request) {
+  ASSIGN_OR_RETURN(const Found found, Find(request));
+  return Open(request, found);
+}
+
+StatusOr<OpenedSnapshot> FetchSnapshot(const FetchRequest& request) {
+  ASSIGN_OR_RETURN(const Found found, Find(request));
+  ASSIGN_OR_RETURN(OpenedSnapshot opened, Open(request, found));
+  if (found.store == nullptr) return opened;
+  return Bring(request, found, std::move(opened));
 }
 
 }  // namespace holdfast

@@ -7,7 +7,6 @@
 #include "os/atomic_file.h"
 #include "testing/fake_bucket.h"
 #include "testing/memory_fs.h"
-#include "testing/mvcc_builder.h"
 
 namespace holdfast {
 namespace {
@@ -38,8 +37,14 @@ class FetchTest : public ::testing::Test {
           return std::make_unique<testing::FakeS3Store>(bucket_);
         }};
   }
-  StatusOr<FetchedSnapshot> Fetch(const std::string& given, bool s3_on = true) {
+  StatusOr<OpenedSnapshot> Fetch(const std::string& given, bool s3_on = true) {
     return FetchSnapshot(Request(given, s3_on));
+  }
+  static std::string Content(const RandomAccess& bytes) {
+    std::string out(bytes.Size().value(), 0);
+    const MutableByteSpan span(reinterpret_cast<std::uint8_t*>(out.data()), out.size());
+    EXPECT_EQ(bytes.ReadAt(0, span).value(), out.size());
+    return out;
   }
   std::string Text(const std::string& path) {
     return ReadFile(fs_, path, 1 << 20).value_or("none");
@@ -56,22 +61,22 @@ TEST_F(FetchTest, PathsNeverAskS3) {
   Write("/home/me/b", "B");
   for (const char* given : {"/db/snapshots/a-n-1", "file:///db/snapshots/a-n-1", "./b"})
     EXPECT_FALSE(Fetch(given)->downloaded) << given;
-  EXPECT_EQ(Fetch("a-n-1", /*s3_on=*/false)->path, "/db/snapshots/a-n-1");
+  EXPECT_EQ(Fetch("a-n-1", /*s3_on=*/false)->bytes->path(), "/db/snapshots/a-n-1");
   EXPECT_THAT(opened_, IsEmpty());
 }
 
 TEST_F(FetchTest, OfANameTheOneThatExistsIsTaken) {
   Write("/db/snapshots/local-n-1", "L");
   bucket_.objects["remote-n-2"] = {.content = "R", .attributes = {}, .metadata = "{\"a\":\"b\"}"};
-  EXPECT_EQ(Fetch("local-n-1")->path, "/db/snapshots/local-n-1");
-  const FetchedSnapshot fetched = Fetch("remote-n-2").value();
+  EXPECT_EQ(Fetch("local-n-1")->bytes->path(), "/db/snapshots/local-n-1");
+  const OpenedSnapshot fetched = Fetch("remote-n-2").value();
   EXPECT_TRUE(fetched.downloaded);
-  EXPECT_EQ(Text(fetched.path), "R");
-  EXPECT_EQ(fs_.Stat(fetched.path)->mode & 0777, 0600u);
-  EXPECT_EQ(Text("/db/.metadata/remote-n-2"), "{\"a\":\"b\"}");
+  EXPECT_EQ(Text(fetched.bytes->path()), "R");
+  EXPECT_EQ(fs_.Stat(fetched.bytes->path())->mode & 0777, 0600u);
+  EXPECT_EQ(Text("/db/.metadata/remote-n-2"), "{\n  \"a\": \"b\"\n}\n");
   EXPECT_THAT(opened_, ElementsAre("set|f", "set|f"));
   RemoveDownload(Request("", true).place, fetched);
-  EXPECT_FALSE(Exists(fs_, fetched.path).value());
+  EXPECT_FALSE(Exists(fs_, fetched.bytes->path()).value());
   EXPECT_FALSE(Exists(fs_, "/db/.metadata/remote-n-2").value());
 }
 
@@ -82,13 +87,13 @@ TEST_F(FetchTest, OfTwoNobodyGuessesAndTheFormsThatSayItWork) {
   EXPECT_TRUE(absl::IsInvalidArgument(refused));
   EXPECT_THAT(MessageOf(refused),
               HasSubstr("file:///db/snapshots/both-n-1 and s3://bucket/both-n-1"));
-  EXPECT_EQ(Fetch("file:///db/snapshots/both-n-1")->path, "/db/snapshots/both-n-1");
+  EXPECT_EQ(Fetch("file:///db/snapshots/both-n-1")->bytes->path(), "/db/snapshots/both-n-1");
   const Status taken = Fetch("s3://b/both-n-1").status();
   EXPECT_TRUE(absl::IsAlreadyExists(taken)) << taken;
   EXPECT_EQ(Text("/db/snapshots/both-n-1"), "file");
   Write("/db/snapshots/both-n-1", "object");
-  const FetchedSnapshot same = Fetch("s3://b/both-n-1").value();
-  EXPECT_EQ(same.path, "/db/snapshots/both-n-1");
+  const OpenedSnapshot same = Fetch("s3://b/both-n-1").value();
+  EXPECT_EQ(same.bytes->path(), "/db/snapshots/both-n-1");
   EXPECT_FALSE(same.downloaded) << "it must not be removed afterwards";
 }
 
@@ -136,18 +141,32 @@ TEST_F(FetchTest, HalfADownloadHasNoName) {
   EXPECT_EQ(fs_.List("/db/snapshots")->size(), 1u) << "only x";
 }
 
-TEST_F(FetchTest, AnObjectThatIsNotWhatItsManifestSaysIsRefused) {
-  const std::string snapshot = testing::WithDigest(testing::MvccBuilder().bolt.Build());
-  Manifest manifest{
-      .base = "a", .node = "n", .file_bytes = snapshot.size(), .sha256 = std::string(64, '0')};
-  bucket_.objects["a-n-1"] = {.content = snapshot, .attributes = {}, .metadata = manifest.Encode()};
+TEST_F(FetchTest, OpenedItStaysWhereItIs) {
+  Write("/db/snapshots/both-n-1", "file");
+  bucket_.objects["both-n-1"] = {.content = "object"};
+  const OpenedSnapshot object = OpenSnapshot(Request("s3://b/both-n-1", true)).value();
+  EXPECT_EQ(object.bytes->path(), "s3://bucket/both-n-1");
+  EXPECT_EQ(Content(*object.bytes), "object");
+  const OpenedSnapshot file = OpenSnapshot(Request("file:///db/snapshots/both-n-1", true)).value();
+  EXPECT_EQ(Content(*file.bytes), "file");
+  EXPECT_TRUE(absl::IsInvalidArgument(OpenSnapshot(Request("both-n-1", true)).status()));
+  EXPECT_EQ(fs_.List("/db/snapshots")->size(), 1u);
+}
+
+TEST_F(FetchTest, WhatAManifestOfOursSaysMustHold) {
+  Manifest manifest{.base = "a", .node = "n", .file_bytes = 5, .sha256 = std::string(64, '0')};
+  bucket_.objects["a-n-1"] = {.content = "12345", .attributes = {}, .metadata = manifest.Encode()};
+  EXPECT_EQ(OpenSnapshot(Request("a-n-1", true))->expected_sha256, manifest.sha256);
+  const OpenedSnapshot fetched = Fetch("a-n-1").value();
+  EXPECT_EQ(fetched.expected_sha256, manifest.sha256) << "for the restore to compare";
+  RemoveDownload(Request("", true).place, fetched);
+  bucket_.objects["a-n-1"].content += "6";
   const Status status = Fetch("a-n-1").status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_THAT(MessageOf(status), HasSubstr("a-n-1"));
   EXPECT_THAT(fs_.List("/db/snapshots").value(), IsEmpty());
   bucket_.objects["a-n-1"].metadata.reset();
-  EXPECT_TRUE(Fetch("a-n-1").ok())
-      << "without a manifest it is a foreign one; the restore checks it";
+  EXPECT_EQ(Fetch("a-n-1")->expected_sha256, "") << "a foreign one: only the restore checks it";
 }
 
 }  // namespace

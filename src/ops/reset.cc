@@ -114,30 +114,30 @@ class Reset {
   }
 
   StatusOr<DirectorySwap> BuildFromSnapshot() {
-    ASSIGN_OR_RETURN(const FetchedSnapshot fetched, FetchSnapshot(*request_.snapshot));
-    auto swap = BuildFrom(fetched.path);
+    ASSIGN_OR_RETURN(const OpenedSnapshot fetched, FetchSnapshot(*request_.snapshot));
+    auto swap = BuildFrom(fetched);
     // Things stay as they were: also, the next try does not meet two snapshots of one name.
     if (!swap.ok()) RemoveDownload(request_.snapshot->place, fetched);
     return swap;
   }
 
-  StatusOr<DirectorySwap> BuildFrom(const std::string& path) {
-    ASSIGN_OR_RETURN(const auto snapshot, fs_.OpenForRead(path));
-    ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot));
+  StatusOr<DirectorySwap> BuildFrom(const OpenedSnapshot& snapshot) {
+    const std::string& path = snapshot.bytes->path();
+    ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot.bytes));
     RETURN_IF_ERROR(CheckSpace(fs_, layout_.db(), SpaceFor(size)));
     LogInfo("Restoring {} ({})", path, FormatBytes(size.file_bytes));
 
     ASSIGN_OR_RETURN(DirectorySwap swap,
                      DirectorySwap::Begin(fs_, layout_.db(), clock_.Now(), path));
     ASSIGN_OR_RETURN(BuildOptions build, NewCluster(swap));
+    build.expected_sha256 = snapshot.expected_sha256;
     if (request_.on_progress)
       build.on_progress = [&](std::uint64_t done) {
         request_.on_progress("Restoring", done, size.snapshot_bytes);
       };
-    ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs_, *snapshot, build));
+    ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs_, *snapshot.bytes, build));
     snapshot_members_ = MembersFrom(found.members);
-    if (const auto manifest = ManifestBeside(fs_, path))
-      snapshot_cluster_id_ = manifest->cluster_id;
+    if (snapshot.manifest) snapshot_cluster_id_ = snapshot.manifest->cluster_id;
     LogInfo("The snapshot is good: revision {}, {} entries, database of {}", found.revision,
             found.total_entries, FormatBytes(found.bytes));
     return swap;

@@ -1,7 +1,5 @@
 #include "ops/reset_checks.h"
 
-#include "store/local_store.h"
-
 namespace holdfast {
 
 Status CheckResetIsMeant(FileSystem& fs, const ResetRequest& request) {
@@ -25,14 +23,6 @@ Status CheckResetIsMeant(FileSystem& fs, const ResetRequest& request) {
   return WithHint(FailedPreconditionError("there are no etcd data in {} to reset", layout.etcd()),
                   "Give a snapshot with --cluster-reset-restore-path, or start the server normally "
                   "to begin a new cluster.");
-}
-
-std::optional<Manifest> ManifestBeside(FileSystem& fs, const std::string& snapshot) {
-  const auto text = LocalStore(fs, DirName(snapshot)).ReadMetadata(BaseName(snapshot));
-  if (!text.ok()) return std::nullopt;
-  auto manifest = Manifest::Decode(*text);
-  if (!manifest.ok()) return std::nullopt;
-  return *std::move(manifest);
 }
 
 std::vector<Member> PeersBefore(const ResetRequest& request, const FormerCluster& former,

@@ -13,9 +13,6 @@ namespace holdfast {
 // With a snapshot: a token is known. Without: there are data, and they were not reset before.
 Status CheckResetIsMeant(FileSystem& fs, const ResetRequest& request);
 
-// What we wrote down about a snapshot, if it lies beside it.
-std::optional<Manifest> ManifestBeside(FileSystem& fs, const std::string& snapshot);
-
 // All but this node among the members of the live data and, after them, of the snapshot.
 std::vector<Member> PeersBefore(const ResetRequest& request, const FormerCluster& former,
                                 const std::vector<Member>& of_snapshot);

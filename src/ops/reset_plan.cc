@@ -1,5 +1,7 @@
 #include "ops/reset_plan.h"
 
+#include "artifact/naming.h"
+#include "base/path.h"
 #include "identity/lineage.h"
 #include "identity/sealed_bootstrap.h"
 #include "keys/token.h"
@@ -50,32 +52,31 @@ class Planner {
     return OkStatus();
   }
 
-  // What is in S3 is brought here to be verified, and removed again.
   Status LookAtSnapshot() {
-    ASSIGN_OR_RETURN(const FetchedSnapshot fetched, FetchSnapshot(*request_.snapshot));
-    const Status status = LookAtSnapshotFile(fetched.path);
-    RemoveDownload(request_.snapshot->place, fetched);
-    return status;
-  }
-
-  Status LookAtSnapshotFile(const std::string& path) {
+    ASSIGN_OR_RETURN(const OpenedSnapshot opened, OpenSnapshot(*request_.snapshot));
+    const std::string& path = opened.bytes->path();
     ResetPlan::Snapshot& snapshot = plan_.snapshot.emplace();
     snapshot.path = path;
-    snapshot.manifest = ManifestBeside(fs_, path);
-    ASSIGN_OR_RETURN(const FileInfo info, fs_.Stat(path));
-    snapshot.taken_at = snapshot.manifest && snapshot.manifest->ours()
-                            ? snapshot.manifest->created_at
-                            : info.modified_at;
-    ASSIGN_OR_RETURN(const auto file, fs_.OpenForRead(path));
-    ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*file));
+    snapshot.manifest = opened.manifest;
+    snapshot.taken_at = WhenTaken(opened);
+    ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*opened.bytes));
     Note(LookAtSpace(SpaceFor(size)));
-    ASSIGN_OR_RETURN(snapshot.verified, VerifySnapshot(fs_, path,
+    ASSIGN_OR_RETURN(snapshot.verified, VerifySnapshot(fs_, *opened.bytes,
                                                        {.scratch_directory = scratch_directory_,
+                                                        .expected_sha256 = opened.expected_sha256,
                                                         .on_progress = VerifyProgress(),
                                                         .stop = request_.stop}));
     if (!snapshot.verified->has_digest)
       return DataLossError("{}: snapshot missing hash but --skip-hash-check=false", path);
     return TryToken(snapshot.verified->found, "the snapshot");
+  }
+
+  std::optional<absl::Time> WhenTaken(const OpenedSnapshot& snapshot) {
+    if (snapshot.manifest && snapshot.manifest->ours()) return snapshot.manifest->created_at;
+    const std::string& path = snapshot.bytes->path();
+    if (IsS3Name(path)) return CreationTimeInName(BaseName(path));
+    const auto info = fs_.Stat(path);
+    return info.ok() ? std::optional(info->modified_at) : std::nullopt;
   }
 
   std::function<void(std::uint64_t, std::uint64_t)> VerifyProgress() const {

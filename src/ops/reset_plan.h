@@ -15,8 +15,9 @@ namespace holdfast {
 
 struct ResetPlan {
   struct Snapshot {
-    std::string path;
-    absl::Time taken_at;  // the manifest's, else the file's time
+    std::string path;  // or s3://BUCKET/KEY
+    // The manifest's, else the file's time, or what an object's name says.
+    std::optional<absl::Time> taken_at;
     std::optional<Manifest>
         manifest;  // nullopt: a foreign file, or moved without what we know of it
     std::optional<VerifiedSnapshot> verified;  // nullopt: it is damaged

@@ -69,17 +69,13 @@ class TargetDirectory {
 
 }  // namespace
 
-StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const RestoreRequest& request) {
+StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const OpenedSnapshot& snapshot,
+                                            const RestoreRequest& request) {
   ASSIGN_OR_RETURN(Membership membership,
                    ParseInitialCluster(request.initial_cluster, request.initial_cluster_token));
   ASSIGN_OR_RETURN(const std::uint64_t self, FindSelf(membership, request));
   RETURN_IF_ERROR(CheckEmpty(fs, request.data_dir));
-  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(request.snapshot), "snapshot");
-  if (info.kind != FileKind::kFile)
-    return InvalidArgumentError("snapshot path must be a file, not a directory: {}",
-                                request.snapshot);
-  ASSIGN_OR_RETURN(const auto snapshot, fs.OpenForRead(request.snapshot));
-  ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot));
+  ASSIGN_OR_RETURN(const SnapshotSize size, MeasureSnapshot(*snapshot.bytes));
 
   TargetDirectory target(fs, request.data_dir);
   RETURN_IF_ERROR(target.Make());
@@ -89,13 +85,14 @@ StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const RestoreRequest
                      .membership = std::move(membership),
                      .node = self,
                      .skip_hash_check = request.skip_hash_check,
+                     .expected_sha256 = snapshot.expected_sha256,
                      .bump_revision = request.bump_revision,
                      .mark_compacted = request.mark_compacted,
                      .clear_alarms = request.clear_alarms,
                      .stop = request.stop};
   if (request.on_progress)
     build.on_progress = [&](std::uint64_t done) { request.on_progress(done, size.snapshot_bytes); };
-  ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs, *snapshot, build));
+  ASSIGN_OR_RETURN(const mvcc::Inspection found, BuildDataDir(fs, *snapshot.bytes, build));
   target.Keep();
   RETURN_IF_ERROR(fs.SyncDirectory(DirName(request.data_dir)));
   if (found.alarms > 0 && !request.clear_alarms) {

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "formats/mvcc/inspect.h"
+#include "ops/fetch_snapshot.h"
 #include "os/file_system.h"
 
 namespace holdfast {
 
 struct RestoreRequest {
-  std::string snapshot;  // path
   std::string data_dir;
   std::string wal_dir;  // empty: in data_dir
   std::string name = "default";
@@ -29,6 +29,7 @@ struct RestoreRequest {
 
 // The data directory must not exist or be empty; it gets its content only when the snapshot is known to be good, and on an
 // error nothing is left of it.
-StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const RestoreRequest& request);
+StatusOr<mvcc::Inspection> RestoreToDataDir(FileSystem& fs, const OpenedSnapshot& snapshot,
+                                            const RestoreRequest& request);
 
 }  // namespace holdfast

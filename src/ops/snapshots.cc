@@ -210,8 +210,9 @@ DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::
 Status CleanSnapshotPlace(const SnapshotPlace& place) {
   LocalStore store(place.fs, place.directory);
   ASSIGN_OR_RETURN(const std::vector<std::string> removed,
-                   store.RemoveUnfinished(
-                       [&](std::string_view name) { return IsNamedForNode(name, place.node); }));
+                   store.RemoveUnfinished([&](std::string_view name, absl::Time) {
+                     return IsNamedForNode(name, place.node);
+                   }));
   for (const std::string& name : removed)
     LogWarn("removed {}, left unfinished by an interrupted snapshot", name);
   return OkStatus();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "artifact/naming.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "ops/copy_object.h"
@@ -10,6 +11,9 @@
 
 namespace holdfast {
 namespace {
+
+// What was begun before that and is still not finished, is not going on.
+constexpr absl::Duration kUploadTakesMax = absl::Hours(24);
 
 std::map<std::string, std::string> AttributesOf(const SnapshotPlace& place,
                                                 const Manifest& manifest) {
@@ -37,9 +41,10 @@ Status CheckIsOurs(ObjectStore& s3, const SnapshotPlace& place, const UploadRequ
 
 Status Upload(const SnapshotPlace& place, LocalStore& local, const UploadRequest& request) {
   ObjectStore& s3 = *place.s3->store;
+  ASSIGN_OR_RETURN(const auto original, local.Open(request.name));
   TrailingDigest digest;
   const bool plain = request.manifest.compression == Compression::kNone;
-  const Status copied = CopyObject(local, s3, request.name,
+  const Status copied = CopyObject(*original, s3, request.name,
                                    {.attributes = AttributesOf(place, request.manifest),
                                     .sink = plain ? &digest : nullptr,
                                     .on_progress = request.on_progress,
@@ -150,12 +155,15 @@ StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const R
   return out;
 }
 
-Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight) {
+Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight,
+                               absl::Time now) {
   LocalStore local(place.fs, place.directory);
   ASSIGN_OR_RETURN(const std::vector<std::string> removed,
-                   place.s3->store->RemoveUnfinished([&](std::string_view name) {
+                   place.s3->store->RemoveUnfinished([&](std::string_view name, absl::Time since) {
                      const std::string text(name);
-                     return !in_flight.Has(text) && local.Open(text).ok();
+                     if (in_flight.Has(text)) return false;
+                     if (local.Open(text).ok()) return true;
+                     return IsNamedForNode(name, place.node) && since < now - kUploadTakesMax;
                    }));
   for (const std::string& name : removed)
     LogWarn("ended the upload of {}, left unfinished by an interrupted run",

@@ -179,9 +179,20 @@ TEST_F(UploadTest, OnlyThisNodesAndNoneThatIsBeingUploaded) {
 TEST_F(UploadTest, UnfinishedUploadsOfOursAreEndedAndNoOthers) {
   const std::string ours = Save().name, going_on = Save().name;
   const auto claim = in_flight_.TryClaim(going_on);
-  bucket_.unfinished = {ours, going_on, "etcd-snapshot-n1-1", "their.iso"};
-  ASSERT_TRUE(RemoveUnfinishedUploads(place_, in_flight_).ok());
-  EXPECT_THAT(bucket_.unfinished, ElementsAre(going_on, "etcd-snapshot-n1-1", "their.iso"));
+  // Of what is not in the directory the name says little: also another cluster may have a node n1.
+  const std::string lost = "etcd-snapshot-n1-1", fresh = "etcd-snapshot-n1-2";
+  const absl::Time now = clock_.Now(), old = now - absl::Hours(25);
+  bucket_.unfinished = {{ours, now},
+                        {going_on, old},
+                        {lost, old},
+                        {fresh, now},
+                        {"their.iso", old},
+                        {"etcd-snapshot-n2-1", old},
+                        {"etcd-snapshot-n1-3", absl::InfiniteFuture()}};
+  ASSERT_TRUE(RemoveUnfinishedUploads(place_, in_flight_, now).ok());
+  EXPECT_FALSE(bucket_.unfinished.contains(ours));
+  EXPECT_FALSE(bucket_.unfinished.contains(lost));
+  EXPECT_EQ(bucket_.unfinished.size(), 5u) << "the others stay";
 }
 
 TEST_F(UploadTest, PruneInS3GoesOnAfterOneThatCannotBeRemoved) {

@@ -3,7 +3,8 @@
 // Ours on top: "compression" in the request; "s3": false, for no S3 although the server has it on; "s3Retention" for the
 // server's own S3; "sse", "sseKmsKeyId", "storageClass" and "bandwidthLimit" in "s3"; "considered" in the answer; and
 // progress lines if the client accepts application/x-ndjson:
-//   {"progress":{"done":1048576,"total":20975648}}    any number of them; in an upload with "step":"upload"
+//   {"progress":{"done":1048576,"total":20975648}}    any number of them; in an upload with "step":"upload".
+//                                                      The last one comes again every 10 s while nothing moves, or zeros
 //   {"result":...} or {"error":...}                    the last line: what would have been the whole answer
 #pragma once
 

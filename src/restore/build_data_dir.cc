@@ -102,7 +102,8 @@ StatusOr<mvcc::Inspection> CopyAndVerify(const RandomAccess& snapshot, File& dat
   ASSIGN_OR_RETURN(const auto source, OpenDecompressed(snapshot));
   // A plain file can be walked while it is copied.
   std::optional<Inspecting> inspecting;
-  if (source->compression() == Compression::kNone) inspecting.emplace(snapshot, options.stop);
+  if (source->compression() == Compression::kNone && !snapshot.IsFar())
+    inspecting.emplace(snapshot, options.stop);
 
   FileSink file(database, FileSink::Kind::kDurable);
   TrailingDigest digest;
@@ -110,13 +111,11 @@ StatusOr<mvcc::Inspection> CopyAndVerify(const RandomAccess& snapshot, File& dat
   if (!options.skip_hash_check) sinks.push_back(&digest);
   const auto copied =
       Pump(*source, sinks, {.stop = options.stop, .on_progress = options.on_progress});
-  StatusOr<mvcc::Inspection> found = CancelledError("not done");
   // The digest has the first word: with a wrong one the walk's complaint is only a consequence.
-  if (copied.ok()) {
-    found = inspecting ? inspecting->Take() : Inspecting(database, options.stop).Take();
-  }
   RETURN_IF_ERROR(copied.status(), "{}", snapshot.path());
-  return found;
+  if (!options.skip_hash_check)
+    RETURN_IF_ERROR(CheckDigest(digest, options.expected_sha256), "{}", snapshot.path());
+  return inspecting ? inspecting->Take() : Inspecting(database, options.stop).Take();
 }
 
 std::string BigEndian(std::uint64_t value) {

@@ -1,7 +1,8 @@
 // Turns a snapshot into an etcd data directory: what `etcdutl snapshot restore` does, natively and checked first.
 //
-// The snapshot streams once: decompressed if need be, hashed on one thread, written on another; its structure is walked
-// meanwhile (or, if it was compressed, right after). Then a few pages are appended that make it a new cluster of the given
+// The snapshot streams once, also from far away: decompressed if need be, hashed on one thread, written on another. So what
+// is verified are the very bytes that were written. Its structure is walked meanwhile (or, if it was compressed or is far,
+// right after, in the copy). Then a few pages are appended that make it a new cluster of the given
 // members (bbolt/patch.h), and the WAL and raft snapshot are written beside it (member/raft_files.h). The result is for etcd
 // 3.4, 3.5 and 3.6; the tests boot the first two.
 // Source of the steps: etcd etcdutl/snapshot/v3_snapshot.go.
@@ -29,6 +30,8 @@ struct BuildOptions {
   // A snapshot without digest (a copy of member/snap/db) is taken only with this; a digest that is there is not checked
   // then.
   bool skip_hash_check = false;
+  // What the digest must be, in hex, if somebody wrote it down when the snapshot was taken; empty: nobody did.
+  std::string expected_sha256;
   // Raises the revision by this much, so that no client has seen a later one; needs mark_compacted, which makes every
   // older revision "compacted", so that old watches start again. Both or none.
   std::uint64_t bump_revision = 0;

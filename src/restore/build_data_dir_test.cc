@@ -113,6 +113,54 @@ TEST(BuildDataDir, MakesTheDatabaseOfANewCluster) {
             EncodeRaftSnapshot(OneMember()));
 }
 
+// A snapshot on a server that cannot be trusted: what was read once is something else when it is read again.
+class FarAccess final : public RandomAccess {
+ public:
+  FarAccess(std::string first, std::string again)
+      : first_(std::move(first), "s3://b/x"), again_(std::move(again), "s3://b/x") {}
+  const std::string& path() const override { return first_.path(); }
+  StatusOr<std::uint64_t> Size() const override { return first_.Size(); }
+  bool IsFar() const override { return true; }
+  StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const override {
+    constexpr std::uint64_t kMagicBytes = 4096;  // are looked at before
+    const bool again = offset + out.size() > kMagicBytes && offset < seen_;
+    seen_ = std::max(seen_, offset + out.size());
+    return (again ? again_ : first_).ReadAt(offset, out);
+  }
+
+ private:
+  StringAccess first_, again_;
+  mutable std::uint64_t seen_ = 0;
+};
+
+TEST(BuildDataDir, WhatIsFarIsReadOnceAndWhatWasVerifiedIsWhatIsThere) {
+  const std::string image = Sample().bolt.Build(), good = WithDigest(image), bad(good.size(), 'x');
+  auto fs = EmptyTarget();
+  EXPECT_EQ(BuildDataDir(*fs, FarAccess(good, bad), Options())->revision, 41);
+  EXPECT_EQ(Image(Read(*fs, kDb)).Bucket("key"), Image(image).Bucket("key"));
+  std::string flipped = good;
+  flipped[5000] ^= 1;
+  auto untouched = EmptyTarget();
+  const auto status = BuildDataDir(*untouched, FarAccess(flipped, good), Options()).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_NE(MessageOf(status).find("s3://b/x"), std::string::npos) << status;
+  EXPECT_TRUE(Files(*untouched, kDir).empty());
+}
+
+TEST(BuildDataDir, AnotherSnapshotThanIsExpectedIsRefused) {
+  const std::string image = Sample().bolt.Build();
+  BuildOptions options = Options();
+  options.expected_sha256 = HexOf(Sha256Of(BytesOf(image)));
+  auto fs = EmptyTarget();
+  EXPECT_TRUE(Build(*fs, WithDigest(image), options).ok());
+  testing::MvccBuilder other = Sample();
+  other.Put(50, "/more", "v");
+  auto untouched = EmptyTarget();
+  const auto status = Build(*untouched, WithDigest(other.bolt.Build()), options).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_TRUE(Files(*untouched, kDir).empty());
+}
+
 TEST(BuildDataDir, WhatAnEtcdLeftIsRebuiltWhereItLies) {
   auto fs = EmptyTarget();
   const std::string image = Sample().bolt.Build();

@@ -284,7 +284,8 @@ Status SnapshotService::ReconcileS3(std::stop_token stop) {
   RETURN_IF_ERROR(s3.status());
   SnapshotPlace place = DefaultPlace();
   place.s3 = &*s3;
-  if (const Status cleaned = RemoveUnfinishedUploads(place, uploads_); !cleaned.ok())
+  if (const Status cleaned = RemoveUnfinishedUploads(place, uploads_, context_.clock.Now());
+      !cleaned.ok())
     LogError("Failed to end unfinished uploads: {}", MessageOf(cleaned));
   const auto tried =
       UploadOwed(place, S3Rule(place, context_.options.base, context_.options.s3.retention),

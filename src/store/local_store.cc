@@ -12,8 +12,8 @@ constexpr std::uint64_t kMetadataBytesMax = 1 * kMiB;
 
 class NewFile final : public NewObject {
  public:
-  explicit NewFile(AtomicFile file)
-      : file_(std::move(file)), sink_(file_.file(), FileSink::Kind::kArchive) {}
+  NewFile(AtomicFile file, FileSink::Kind kind)
+      : file_(std::move(file)), sink_(file_.file(), kind) {}
   Status Write(ByteSpan data) override { return sink_.Write(data); }
   Status Finish() override { return sink_.Finish(); }
   Status Commit() override { return file_.CommitNew(); }
@@ -59,7 +59,8 @@ StatusOr<std::unique_ptr<NewObject>> LocalStore::Create(const std::string& name,
     }
   }
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(*fs_, PathOf(name), kFileMode));
-  return std::make_unique<NewFile>(std::move(file));
+  return std::make_unique<NewFile>(
+      std::move(file), options.read_soon ? FileSink::Kind::kDurable : FileSink::Kind::kArchive);
 }
 
 StatusOr<std::unique_ptr<RandomAccess>> LocalStore::Open(const std::string& name) {
@@ -106,8 +107,7 @@ Status LocalStore::WriteMetadata(const std::string& name, std::string_view text)
   return WriteFileAtomically(*fs_, MetadataPathOf(name), text, kFileMode);
 }
 
-StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(
-    const std::function<bool(std::string_view name)>& is_ours) {
+StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(const IsOurs& is_ours) {
   std::vector<std::string> removed;
   for (const std::string& directory : {directory_, metadata_directory_}) {
     const auto entries = fs_->List(directory);
@@ -115,8 +115,9 @@ StatusOr<std::vector<std::string>> LocalStore::RemoveUnfinished(
     if (!entries.ok()) return entries.status();
     for (const DirectoryEntry& entry : *entries) {
       if (entry.info.kind != FileKind::kFile || !IsUnfinished(entry.name)) continue;
-      if (!is_ours(std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size())))
-        continue;
+      const auto name =
+          std::string_view(entry.name).substr(0, entry.name.size() - kPartSuffix.size());
+      if (!is_ours(name, entry.info.modified_at)) continue;
       RETURN_IF_ERROR(fs_->RemoveFile(JoinPath(directory, entry.name)));
       removed.push_back(entry.name);
     }

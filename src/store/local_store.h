@@ -23,8 +23,7 @@ class LocalStore final : public ObjectStore {
   Status Remove(const std::string& name) override;
   StatusOr<std::string> ReadMetadata(const std::string& name) override;
   Status WriteMetadata(const std::string& name, std::string_view text) override;
-  StatusOr<std::vector<std::string>> RemoveUnfinished(
-      const std::function<bool(std::string_view name)>& is_ours) override;
+  StatusOr<std::vector<std::string>> RemoveUnfinished(const IsOurs& is_ours) override;
 
  private:
   std::string PathOf(const std::string& name) const;

@@ -69,10 +69,11 @@ TEST_F(LocalStoreTest, LeftoversAreNeitherListedNorOpenedAndCanBeCleaned) {
   fs_.MakeDirectory(dir_ / "snapshots/sub", 0700).IgnoreError();
   EXPECT_EQ(Names(), (std::vector<std::string>{"a"}));
   EXPECT_FALSE(store_.Open("b-n-2.part").ok());
-  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view) { return false; }).value(),
+  EXPECT_EQ(store_.RemoveUnfinished([](auto, auto) { return false; }).value(),
             std::vector<std::string>());
-  EXPECT_EQ(store_.RemoveUnfinished([](std::string_view name) { return name == "b-n-2"; }).value(),
-            (std::vector<std::string>{"b-n-2.part"}));
+  EXPECT_EQ(
+      store_.RemoveUnfinished([](std::string_view name, auto) { return name == "b-n-2"; }).value(),
+      (std::vector<std::string>{"b-n-2.part"}));
   EXPECT_EQ(Names(), (std::vector<std::string>{"a"}));
 }
 

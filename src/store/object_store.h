@@ -34,6 +34,8 @@ inline constexpr char kClusterIdAttribute[] = "cluster-id", kNodeNameAttribute[]
 struct CreateOptions {
   // Reserves space where that is possible; 0: unknown.
   std::uint64_t bytes_expected = 0;
+  // Otherwise a local folder keeps it out of the kernel's cache.
+  bool read_soon = false;
   // Kept where the store can keep them with the object, as S3's user metadata. A local folder keeps none: the metadata
   // text says the same.
   std::map<std::string, std::string> attributes;
@@ -49,6 +51,9 @@ struct ObjectInfo {
   StatusOr<std::string> metadata = absl::NotFoundError("");
   std::map<std::string, std::string> attributes;
 };
+
+// Of an unfinished object: its name, and since when nothing was heard of it, as far as the store knows.
+using IsOurs = std::function<bool(std::string_view name, absl::Time since)>;
 
 // Thread-safe.
 class ObjectStore {
@@ -75,10 +80,9 @@ class ObjectStore {
   virtual StatusOr<std::string> ReadMetadata(const std::string& name) = 0;
   virtual Status WriteMetadata(const std::string& name, std::string_view text) = 0;
 
-  // Removes what killed runs left unfinished under names that `is_ours`; returns what it removed. Call only when nothing of
-  // ours is being written here: others may be writing theirs.
-  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(
-      const std::function<bool(std::string_view name)>& is_ours) = 0;
+  // Removes what killed runs left unfinished and `is_ours`; returns what it removed. Call only when nothing of ours is being
+  // written here: others may be writing theirs.
+  virtual StatusOr<std::vector<std::string>> RemoveUnfinished(const IsOurs& is_ours) = 0;
 };
 
 }  // namespace holdfast

@@ -144,7 +144,7 @@ TEST_P(StoreConformance, NothingIsThereBeforeCommitAndNothingStaysWithout) {
     EXPECT_THAT(Names(), IsEmpty());
     object.reset();
     EXPECT_THAT(Names(), IsEmpty());
-    EXPECT_THAT(store().RemoveUnfinished([](auto) { return true; }).value(), IsEmpty());
+    EXPECT_THAT(store().RemoveUnfinished([](auto, auto) { return true; }).value(), IsEmpty());
   }
 }
 

@@ -37,4 +37,10 @@ Status TrailingDigest::Finish() {
   return OkStatus();
 }
 
+Status CheckDigest(const TrailingDigest& digest, const std::string& expected) {
+  if (expected.empty() || HexOf(digest.digest()) == expected) return OkStatus();
+  return DataLossError("it is not the snapshot that its metadata describe: they say sha256 {:.64}",
+                       expected);
+}
+
 }  // namespace holdfast

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 
 #include "base/checksum.h"
 #include "stream/stream.h"
@@ -31,5 +32,8 @@ class TrailingDigest final : public Sink {
   std::uint64_t bytes_ = 0;
   Sha256Digest digest_{};
 };
+
+// `digest` is `expected` (hex), if anybody expects something: empty fits all. kDataLoss otherwise.
+Status CheckDigest(const TrailingDigest& digest, const std::string& expected);
 
 }  // namespace holdfast

@@ -26,7 +26,8 @@ class LineReader {
       ASSIGN_OR_RETURN(const auto line,
                        DecodeLine(std::string_view(pending_).substr(start, end - start)));
       if (const auto* progress = std::get_if<Progress>(&line)) {
-        if (on_progress_) on_progress_(*progress);
+        // Without numbers it only says that the server is alive.
+        if (on_progress_ && progress->done > 0) on_progress_(*progress);
       } else {
         result_ = std::get<std::string>(line);
       }
@@ -160,7 +161,6 @@ StatusOr<std::string> SupervisorClient::Snapshot(
       .user = access_.user,
       .password = access_.password,
       .ca_pem = access_.ca_pem};
-  if (!request.no_s3) call.stall_timeout += request.s3.value_or(S3Options()).timeout;
   call.on_body = [&](std::string_view piece) { return lines.Take(piece); };
   ASSIGN_OR_RETURN(const HttpResponse answer, http_->Do(call));
   if (answer.code < 200 || answer.code >= 300) return DecodeError(answer.code, answer.body);

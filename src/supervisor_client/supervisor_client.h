@@ -56,8 +56,7 @@ class SupervisorClient {
   Status RotateToken(std::string_view distribution, const Secret& token);
 
   // POST /db/snapshot. `on_progress` (may be empty) is called while the server saves. There is no limit in all: the call
-  // ends with kDeadlineExceeded when the server says nothing for a minute, or, if S3 may be asked, as long as that may take
-  // without progress and a minute more.
+  // ends with kDeadlineExceeded when the server says nothing for a minute. While it waits for S3 it says so more often.
   // The result's JSON; the server's error as it is.
   StatusOr<std::string> Snapshot(const SnapshotRequest& request,
                                  const std::function<void(const Progress&)>& on_progress);

@@ -127,6 +127,13 @@ TEST_F(SupervisorClientTest, LinesMayComeInAnyPieces) {
   }
 }
 
+TEST_F(SupervisorClientTest, ASignOfLifeIsNoProgress) {
+  EXPECT_TRUE(Ask({EncodeProgressLine({}), EncodeProgressLine({.done = 3, .total = 9}),
+                   EncodeProgressLine({}), "{\"result\":{}}\n"})
+                  .ok());
+  EXPECT_THAT(seen_, ElementsAre(3));
+}
+
 TEST_F(SupervisorClientTest, AnErrorComesAsTheServerMadeIt) {
   const Status status = WithHint(AbortedError("snapshot save already in progress"), "Wait.");
   Status got = Ask({EncodeError(status)}, 409).status();

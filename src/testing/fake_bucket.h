@@ -24,7 +24,7 @@ struct FakeBucket {
   };
   mutable std::mutex mutex;
   std::map<std::string, Object> objects;
-  std::vector<std::string> unfinished;
+  std::map<std::string, absl::Time> unfinished;  // since when
   // Asked before every call: "create NAME", "write", "commit NAME", "open NAME", "list", "remove NAME",
   // "read-metadata NAME", "write-metadata NAME". An error is what the call returns, without effect.
   std::function<Status(const std::string& call)> fault = [](const std::string&) {
@@ -89,12 +89,12 @@ class FakeS3Store final : public ObjectStore {
     bucket_.objects.at(name).metadata = text;
     return OkStatus();
   }
-  StatusOr<std::vector<std::string>> RemoveUnfinished(
-      const std::function<bool(std::string_view name)>& is_ours) override {
+  StatusOr<std::vector<std::string>> RemoveUnfinished(const IsOurs& is_ours) override {
     std::vector<std::string> removed;
-    std::erase_if(bucket_.unfinished, [&](const std::string& name) {
-      if (is_ours(name)) removed.push_back(name);
-      return is_ours(name);
+    std::erase_if(bucket_.unfinished, [&](const auto& one) {
+      const bool ours = is_ours(one.first, one.second);
+      if (ours) removed.push_back(one.first);
+      return ours;
     });
     return removed;
   }

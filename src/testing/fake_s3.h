@@ -33,6 +33,7 @@ class FakeS3 {
     std::string key;
     std::map<std::string, std::string> headers;
     std::map<int, std::string> parts;
+    absl::Time begun_at = {};
   };
   using Answer = StatusOr<HttpResponse>;
 
@@ -297,7 +298,8 @@ class FakeS3 {
 
   Answer BeginUpload(Parsed& request) {
     const std::string id = "up/load+" + std::to_string(++next_id_);
-    uploads[id] = {.key = request.key, .headers = Kept(request.headers), .parts = {}};
+    uploads[id] = {
+        .key = request.key, .headers = Kept(request.headers), .parts = {}, .begun_at = clock.Now()};
     return Good({},
                 "<InitiateMultipartUploadResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
                 "<UploadId>" +
@@ -377,8 +379,10 @@ class FakeS3 {
         break;
       }
       last_listed_ = id;
-      xml += fmt::format("<Upload><Key>{}</Key><UploadId>{}</UploadId></Upload>",
-                         Shown(upload.key, query), id);
+      xml += fmt::format(
+          "<Upload><Key>{}</Key><UploadId>{}</UploadId><Initiated>{}</Initiated></Upload>",
+          Shown(upload.key, query), id,
+          absl::FormatTime("%Y-%m-%dT%H:%M:%S.000Z", upload.begun_at, absl::UTCTimeZone()));
     }
     return Listing("ListMultipartUploadsResult", std::move(xml), truncated, query);
   }

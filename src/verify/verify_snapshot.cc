@@ -42,13 +42,13 @@ StatusOr<mvcc::Inspection> InspectFile(const RandomAccess& file, std::stop_token
 
 }  // namespace
 
-StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path,
+StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const RandomAccess& file,
                                           const VerifyOptions& options) {
-  ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));
+  const std::string& path = file.path();
   VerifiedSnapshot out;
-  ASSIGN_OR_RETURN(out.file_bytes, file->Size());
+  ASSIGN_OR_RETURN(out.file_bytes, file.Size());
   if (out.file_bytes == 0) return DataLossError("{} is empty", path);
-  ASSIGN_OR_RETURN(const auto source, OpenDecompressed(*file));
+  ASSIGN_OR_RETURN(const auto source, OpenDecompressed(file));
   out.compression = source->compression();
   const std::uint64_t total = source->size().value_or(0);
 
@@ -58,9 +58,9 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
   std::vector<Sink*> sinks = {&digest};
   StatusOr<mvcc::Inspection> found = CancelledError("not done");
   std::jthread walk;
-  if (out.compression == Compression::kNone) {
+  if (out.compression == Compression::kNone && !file.IsFar()) {
     // A plain file is walked where it lies, while its digest is computed.
-    walk = std::jthread([&](std::stop_token own) { found = InspectFile(*file, own); });
+    walk = std::jthread([&](std::stop_token own) { found = InspectFile(file, own); });
   } else {
     ASSIGN_OR_RETURN(ScratchFile made, ScratchFile::Make(fs, options.scratch_directory),
                      "unpack {}", path);
@@ -79,7 +79,10 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& pat
     if (!pumped.ok() && walk.joinable()) walk.request_stop();
     RETURN_IF_ERROR(pumped, "{}", path);
   }
-  if (out.has_digest) out.sha256 = HexOf(digest.digest());
+  if (out.has_digest) {
+    RETURN_IF_ERROR(CheckDigest(digest, options.expected_sha256), "{}", path);
+    out.sha256 = HexOf(digest.digest());
+  }
   if (walk.joinable()) {
     walk.join();
   } else {

@@ -1,4 +1,4 @@
-// Is a snapshot file good, and what is in it? Recomputes its digest and walks its whole structure, both at once.
+// Is a snapshot good, and what is in it? Recomputes its digest and walks its whole structure, both at once.
 #pragma once
 
 #include <functional>
@@ -21,14 +21,16 @@ struct VerifiedSnapshot {
 };
 
 struct VerifyOptions {
-  // A compressed file is unpacked here for the walk (a file that is removed again). Needs the space of the database.
+  // What is compressed or far is unpacked here for the walk (a file that is removed again). Needs the space of the database.
   std::string scratch_directory;
+  // What the digest must be, in hex, if somebody wrote it down; empty: nobody did.
+  std::string expected_sha256;
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
   std::stop_token stop;
 };
 
 // kDataLoss says what is broken and where.
-StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const std::string& path,
+StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const RandomAccess& file,
                                           const VerifyOptions& options);
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <mutex>
 
 #include "base/bytes.h"
@@ -27,7 +28,9 @@ struct Transfer {
   curl_socket_t& socket;  // of the newest connection
   HttpResponse response;
   std::size_t header_bytes = 0;
-  Status status;  // why a callback ended it
+  Status status;         // why a callback ended it
+  curl_off_t moved = 0;  // bytes in both directions
+  std::chrono::steady_clock::time_point moved_at = std::chrono::steady_clock::now();
 };
 
 // A proxy of the environment is for the world outside, not for this host.
@@ -79,12 +82,24 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
   return line.size();
 }
 
-// libcurl's progress callback, called at least once a second: anything but 0 ends the transfer.
-int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+// libcurl's progress callback, called at least once a second: anything but 0 ends the transfer. Its own detection of stalls
+// goes by the speed of the last seconds, and with a short time-out comes some seconds late.
+int OnProgress(void* user, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent) {
   auto& transfer = *static_cast<Transfer*>(user);
-  if (!transfer.request.stop.stop_requested()) return 0;
-  transfer.status = CancelledError("stopped");
-  return 1;
+  const HttpRequest& request = transfer.request;
+  if (request.stop.stop_requested()) {
+    transfer.status = CancelledError("stopped");
+    return 1;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (received + sent != transfer.moved) {
+    transfer.moved = received + sent;
+    transfer.moved_at = now;
+  } else if (now - transfer.moved_at > absl::ToChronoNanoseconds(request.stall_timeout)) {
+    transfer.status = DeadlineExceededError("{}: no answer: nothing came or went for {}",
+                                            request.url, FormatGoDuration(request.stall_timeout));
+  }
+  return transfer.status.ok() ? 0 : 1;
 }
 
 // libcurl's write callback: anything but the size given ends the transfer.
@@ -171,10 +186,6 @@ class CurlClient final : public HttpClient {
     SetTls(request);
     Set(CURLOPT_CONNECTTIMEOUT_MS,
         static_cast<long>(absl::ToInt64Milliseconds(request.connect_timeout)));
-    // Below one byte a second over that time is a stall. A total limit would cut off what is only long.
-    Set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    Set(CURLOPT_LOW_SPEED_TIME,
-        std::max(1L, static_cast<long>(absl::ToInt64Seconds(request.stall_timeout))));
     if (request.bytes_per_second_max > 0) {
       const auto limit = CheckedCast<curl_off_t>(request.bytes_per_second_max);
       Set(CURLOPT_MAX_SEND_SPEED_LARGE, limit);
@@ -208,7 +219,6 @@ class CurlClient final : public HttpClient {
     Set(CURLOPT_HEADERDATA, &transfer);
     Set(CURLOPT_WRITEFUNCTION, &OnBody);
     Set(CURLOPT_WRITEDATA, &transfer);
-    if (!transfer.request.stop.stop_possible()) return;
     Set(CURLOPT_NOPROGRESS, 0L);
     Set(CURLOPT_XFERINFOFUNCTION, &OnProgress);
     Set(CURLOPT_XFERINFODATA, &transfer);

@@ -32,9 +32,10 @@ struct HttpRequest {
   // URL of a proxy; "" for none; not set: the environment's, though never for this host.
   std::optional<std::string> proxy;
   absl::Duration connect_timeout = absl::Seconds(10);
-  absl::Duration stall_timeout = absl::Seconds(60);  // without a byte in either direction
-  std::uint64_t bytes_per_second_max = 0;            // in each direction; 0: no limit
-  std::stop_token stop = {};                         // heard within about a second
+  // Without a byte in either direction; heard within about a second. A total limit would cut off what is only long.
+  absl::Duration stall_timeout = absl::Seconds(60);
+  std::uint64_t bytes_per_second_max = 0;  // in each direction; 0: no limit
+  std::stop_token stop = {};               // also within about a second
   std::size_t body_bytes_max = 64u << 20;
   // If set, gets the body in pieces, and HttpResponse::body stays empty. Only for answers with a 2xx code.
   std::function<Status(std::string_view piece)> on_body;

@@ -161,9 +161,11 @@ TEST(HttpClient, AnAnswerThatBreaksOffOrStallsIsAnError) {
   EXPECT_TRUE(absl::IsUnavailable(MakeHttpClient()->Do({.url = broken.url()}).status()));
   OneAnswer no_http("SSH-2.0-OpenSSH_9.2\r\n");
   EXPECT_TRUE(absl::IsUnavailable(MakeHttpClient()->Do({.url = no_http.url()}).status()));
-  OneAnswer stalled("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", /*hold=*/true);
+  OneAnswer stalled("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nxx", /*hold=*/true);
+  const auto begun = std::chrono::steady_clock::now();
   EXPECT_TRUE(absl::IsDeadlineExceeded(
       MakeHttpClient()->Do({.url = stalled.url(), .stall_timeout = absl::Seconds(1)}).status()));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(4));
 }
 
 TEST(HttpClient, NobodyThereAndNoUrlAreToldApart) {

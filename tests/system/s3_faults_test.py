@@ -2,9 +2,10 @@
 import json
 
 import s3_servers
+from api_test import raw_post
 from fault_proxy import Answer, Corrupt, FaultProxy, Header, Lost, Reset, Shorten, Stall, Truncate
 from harness import check, contains, equal, tree, wait_for
-from probe import metrics
+from probe import connect, metrics
 from s3_test import in_s3, objects, rows
 
 
@@ -99,6 +100,27 @@ def test_trouble_that_stays_is_told(bench):
     server.stop()
     server.start(*way.flags)
     wait_for(lambda: not way.bucket.uploads(), "the unfinished uploads to be aborted")
+    server.stop()
+
+
+def test_while_s3_hangs_the_server_says_that_it_waits(bench):
+    way = Way(bench, timeout="5m")
+    server = bench.server().start(*way.flags)
+    stall = Stall("request")
+    way.proxy.add(stall, method="PUT")
+    with connect(server, timeout=60) as c:
+        c.sendall(raw_post(server, {"operation": "save", "name": ["slow"]}, "Accept: application/x-ndjson"))
+        wait_for(stall.reached.is_set, "the upload")
+        said = b""
+        while said.count(b'"progress"') < 3:  # within each minute the command line must hear something
+            piece = c.recv(65536)
+            check(piece, "the connection ended after", said)
+            said += piece
+        way.proxy.clear()
+        stall.release()
+        while b'"result"' not in said:
+            said += c.recv(65536)
+        contains(said.decode(), '{"created":["slow-node-1-')
     server.stop()
 
 

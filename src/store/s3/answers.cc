@@ -92,7 +92,10 @@ StatusOr<S3UploadsPage> ParseListUploads(std::string_view xml) {
   for (const pugi::xml_node& node : root.children("Upload")) {
     ASSIGN_OR_RETURN(const std::string key, Needed(node, "Key"));
     ASSIGN_OR_RETURN(std::string id, Needed(node, "UploadId"));
-    page.uploads.push_back({.key = Key(root, key), .id = std::move(id)});
+    const auto begun_at = ParseRfc3339(TextIn(node, "Initiated"));
+    page.uploads.push_back({.key = Key(root, key),
+                            .id = std::move(id),
+                            .begun_at = begun_at.value_or(absl::InfiniteFuture())});
   }
   if (IsTruncated(root)) {
     ASSIGN_OR_RETURN(const std::string key, Needed(root, "NextKeyMarker"));

@@ -38,6 +38,7 @@ StatusOr<S3ListPage> ParseListObjects(std::string_view xml);
 struct S3UploadsPage {
   struct Upload {
     std::string key, id;
+    absl::Time begun_at;  // InfiniteFuture() if the server does not say
   };
   std::vector<Upload> uploads;
   std::string next_key, next_id;  // both empty: the last page

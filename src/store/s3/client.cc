@@ -136,7 +136,7 @@ StatusOr<HttpResponse> S3Client::Call(const S3Request& request, const RetryPolic
   S3Request hashed = request;
   if (hashed.body_sha256.empty())
     hashed.body_sha256 = hashed.body.empty() ? kEmptySha256 : HexOf(Sha256Of(BytesOf(hashed.body)));
-  Retry retry(context_.clock, context_.random, policy, request.stop);
+  Retry retry = MakeRetry(policy, request.stop);
   while (true) {
     Try result = CallOnce(hashed);
     if (result.answer.ok()) return std::move(result.answer);
@@ -195,8 +195,10 @@ S3Client::Try S3Client::Send(const S3Request& request, const S3Credentials& cred
   if (!answer.ok()) return {.answer = TransportError(request, options_, answer.status())};
   const bool error_inside =
       request.method == "POST" && answer->code == 200 && ParseS3Error(answer->body).has_value();
-  if (answer->code >= 200 && answer->code < 300 && !error_inside)
+  if (answer->code >= 200 && answer->code < 300 && !error_inside) {
+    trouble_told_ = false;
     return {.answer = std::move(answer)};
+  }
   const Status error = ErrorOf(request, *answer, credentials);
   return {.answer = error,
           .asked = RetryAfter(*answer),

@@ -10,6 +10,7 @@
 // Messages name method and object, HTTP and S3 code, and what the server said.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -57,9 +58,10 @@ class S3Client {
   // For the first contact, where settings may be wrong and somebody waits: about five seconds.
   RetryPolicy first_contact() const;
   RetryPolicy policy() const { return {.patience = options_.timeout}; }
-  Retry MakeRetry(std::stop_token stop) {
-    return Retry(context_.clock, context_.random, policy(), std::move(stop));
+  Retry MakeRetry(const RetryPolicy& policy, std::stop_token stop) {
+    return Retry(context_.clock, context_.random, policy, trouble_told_, std::move(stop));
   }
+  Retry MakeRetry(std::stop_token stop) { return MakeRetry(policy(), std::move(stop)); }
 
   // "s3://bucket/key"
   std::string Location(const std::string& key) const;
@@ -83,6 +85,7 @@ class S3Client {
   const S3Context context_;
   CredentialsChain credentials_;
 
+  std::atomic<bool> trouble_told_ = false;  // since the last answer that was good
   Mutex mutex_;
   // Not in use; each has its connection. As many as there were requests at once.
   std::vector<std::unique_ptr<HttpClient>> idle_ HF_GUARDED_BY(mutex_);

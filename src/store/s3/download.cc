@@ -42,6 +42,7 @@ class S3Download final : public RandomAccess {
 
   const std::string& path() const override { return path_; }
   StatusOr<std::uint64_t> Size() const override { return bytes_; }
+  bool IsFar() const override { return true; }
 
   StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const override {
     std::size_t done = 0;

@@ -34,7 +34,7 @@ Status Retry::Again(const Status& failure, absl::Duration asked) {
     return Annotate(failure, fmt::format("after {} tries in {}", failures_,
                                          FormatGoDuration(absl::Trunc(tried, absl::Seconds(1)))));
   }
-  if (failures_in_a_row_ == kFailuresToWarn) {
+  if (failures_in_a_row_ == kFailuresToWarn && !told_.exchange(true)) {
     LogWarn("s3: trying again for up to {}: {}", FormatGoDuration(policy_.patience),
             MessageOf(failure));
   }

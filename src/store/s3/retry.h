@@ -3,6 +3,7 @@
 // a while.
 #pragma once
 
+#include <atomic>
 #include <stop_token>
 
 #include "base/clock.h"
@@ -20,9 +21,11 @@ struct RetryPolicy {
 
 class Retry {
  public:
-  // All must outlive this.
-  Retry(Clock& clock, Random& random, const RetryPolicy& policy, std::stop_token stop)
-      : clock_(clock), random_(random), policy_(policy), stop_(std::move(stop)) {}
+  // All must outlive this. `told`: whether somebody has said already that there is trouble; of many threads that have the
+  // same one says it.
+  Retry(Clock& clock, Random& random, const RetryPolicy& policy, std::atomic<bool>& told,
+        std::stop_token stop)
+      : clock_(clock), random_(random), policy_(policy), told_(told), stop_(std::move(stop)) {}
 
   // After a failed try. OK: it waited, try again. Otherwise the error to return: `failure`, perhaps with how long it was
   // tried, or kCancelled. The server may ask for a longer wait (its Retry-After; bounded at a minute).
@@ -35,6 +38,7 @@ class Retry {
   Clock& clock_;
   Random& random_;
   RetryPolicy policy_;
+  std::atomic<bool>& told_;
   std::stop_token stop_;
   int failures_ = 0, failures_in_a_row_ = 0;
   absl::Duration first_failure_;  // of those in a row; steady time

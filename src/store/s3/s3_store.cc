@@ -117,8 +117,7 @@ class S3Store final : public ObjectStore {
     return PutS3Object(*client_, {.key = MetadataKeyOf(name), .headers = std::move(headers)}, text);
   }
 
-  StatusOr<std::vector<std::string>> RemoveUnfinished(
-      const std::function<bool(std::string_view name)>& is_ours) override {
+  StatusOr<std::vector<std::string>> RemoveUnfinished(const IsOurs& is_ours) override {
     std::vector<std::string> removed;
     // Without encoding-type: Ceph 16.2 encodes the keys then, and does not say so.
     S3Query query{{"uploads", ""}, {"prefix", prefix_}};
@@ -128,7 +127,7 @@ class S3Store final : public ObjectStore {
                        "list uploads of {}", client_->Location(prefix_));
       for (const S3UploadsPage::Upload& upload : page.uploads) {
         const std::string name = NameOf(upload.key, prefix_);
-        if (name.empty() || !is_ours(name)) continue;
+        if (name.empty() || !is_ours(name, upload.begun_at)) continue;
         const auto aborted = client_->Call(
             {.method = "DELETE", .key = upload.key, .query = {{"uploadId", upload.id}}});
         if (!aborted.ok() && !absl::IsNotFound(aborted.status())) return aborted.status();

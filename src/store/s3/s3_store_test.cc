@@ -347,11 +347,14 @@ TEST_F(S3StoreTest, UnfinishedUploadsOfOursAreAborted) {
   s3_.uploads["v"] = {.key = "prod/other", .headers = {}, .parts = {}};
   s3_.uploads["w"] = {.key = "prod-2/mine", .headers = {}, .parts = {}};
   s3_.uploads["x"] = {.key = "prod/sub/mine", .headers = {}, .parts = {}};
-  const auto removed =
-      Open()->RemoveUnfinished([](std::string_view name) { return name.starts_with("mine"); });
+  s3_.uploads["u5"] = {
+      .key = "prod/mine new", .headers = {}, .parts = {}, .begun_at = clock_.Now()};
+  const auto removed = Open()->RemoveUnfinished([&](std::string_view name, absl::Time since) {
+    return name.starts_with("mine") && since < clock_.Now();
+  });
   ASSERT_TRUE(removed.ok()) << removed.status();
   EXPECT_THAT(*removed, UnorderedElementsAre("mine 0", "mine 1", "mine 2", "mine 3", "mine 4"));
-  EXPECT_EQ(s3_.uploads.size(), 3u);
+  EXPECT_EQ(s3_.uploads.size(), 4u);
 }
 
 TEST_F(S3StoreTest, ARefusedDeleteIsToldAndKeepsTheMetadata) {
