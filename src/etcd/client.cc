@@ -277,7 +277,16 @@ class GrpcClient final : public Client {
     pb::AlarmRequest request;
     request.set_action(pb::AlarmRequest::DEACTIVATE);
     request.set_memberid(alarm.member_id);
-    request.set_alarm(alarm.type == Alarm::Type::kNoSpace ? pb::NOSPACE : pb::CORRUPT);
+    switch (alarm.type) {
+      case Alarm::Type::kNoSpace:
+        request.set_alarm(pb::NOSPACE);
+        break;
+      case Alarm::Type::kCorrupt:
+        request.set_alarm(pb::CORRUPT);
+        break;
+      case Alarm::Type::kOther:
+        return UnimplementedError("an alarm of a kind that is not known here is not disarmed");
+    }
     pb::AlarmResponse reply;
     return Call(*maintenance_, &pb::Maintenance::Stub::Alarm, request, reply, "alarm disarm");
   }

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "etcd/health.h"
@@ -66,7 +67,12 @@ class FakeEtcd final : public pb::Maintenance::Service,
   }
   grpc::Status Alarm(grpc::ServerContext*, const pb::AlarmRequest* request,
                      pb::AlarmResponse* reply) override {
-    if (request->action() == pb::AlarmRequest::DEACTIVATE) alarms.clear_alarms();
+    if (request->action() == pb::AlarmRequest::DEACTIVATE) {
+      auto* all = alarms.mutable_alarms();
+      all->erase(std::remove_if(all->begin(), all->end(),
+                                [&](const auto& a) { return a.alarm() == request->alarm(); }),
+                 all->end());
+    }
     *reply = alarms;
     return grpc::Status::OK;
   }
@@ -470,6 +476,18 @@ TEST_F(HealthTest, CorruptionIsWorseThanNoSpaceAndStays) {
   Raise(7, pb::CORRUPT);
   EXPECT_EQ(CheckHealthAndCure(*client_).code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(etcd_.defragmented, 0);
+}
+
+TEST_F(HealthTest, OnlyTheAlarmThatIsMeantIsDisarmed) {
+  Raise(7, pb::NOSPACE);
+  Raise(7, pb::CORRUPT);
+  EXPECT_FALSE(client_->DisarmAlarm({.member_id = 7, .type = Alarm::Type::kOther}).ok());
+  EXPECT_EQ(client_->ListAlarms()->size(), 2u);
+  EXPECT_TRUE(client_->DisarmAlarm({.member_id = 7, .type = Alarm::Type::kNoSpace}).ok());
+  ASSERT_EQ(client_->ListAlarms()->size(), 1u);
+  EXPECT_EQ(client_->ListAlarms()->front().type, Alarm::Type::kCorrupt);
+  EXPECT_TRUE(client_->DisarmAlarm({.member_id = 7, .type = Alarm::Type::kCorrupt}).ok());
+  EXPECT_TRUE(client_->ListAlarms()->empty());
 }
 
 TEST_F(HealthTest, NoSpaceIsCuredByDefragmenting) {
