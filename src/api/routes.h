@@ -25,7 +25,7 @@ class ApiBackend {
       const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;
   virtual StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) = 0;
   virtual StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) = 0;
-  virtual StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) = 0;
+  virtual StatusOr<SnapshotListing> ListSnapshots(const SnapshotRequest& request) = 0;
 };
 
 // `backend` must outlive the server that gets these.

@@ -223,25 +223,22 @@ StatusOr<Secret> Cluster::Bootstrap() {
   return Secret(EncodeBootstrap(files));
 }
 
-std::vector<SnapshotRecord> Cluster::PeersSnapshots() {
+void Cluster::AddPeersSnapshots(SnapshotListing& list) {
   const std::vector<KnownServer> servers = ReadKnownServers(setup_.fs, setup_.layout);
   std::vector<StatusOr<std::string>> answers(servers.size(), UnavailableError("not asked"));
   AskServers(servers, Access(), [&](SupervisorClient& client, std::size_t i) {
     answers[i] =
         client.Snapshot({.operation = "list", .names = {}, .no_s3 = true, .local = true}, {});
   });
-  std::vector<SnapshotRecord> out;
   for (std::size_t i = 0; i < servers.size(); ++i) {
-    auto records = answers[i].ok() ? DecodeSnapshotList(*answers[i])
-                                   : StatusOr<std::vector<SnapshotRecord>>(answers[i].status());
-    if (!records.ok()) {
-      LogWarn("The list of snapshots is without those of {}: {}", servers[i].name,
-              MessageOf(records.status()));
+    auto theirs = answers[i].ok() ? DecodeSnapshotList(*answers[i])
+                                  : StatusOr<SnapshotListing>(answers[i].status());
+    if (!theirs.ok()) {
+      list.silent.push_back({servers[i].name, MessageOf(theirs.status())});
       continue;
     }
-    for (SnapshotRecord& record : *records) out.push_back(std::move(record));
+    for (SnapshotRecord& record : theirs->records) list.records.push_back(std::move(record));
   }
-  return out;
 }
 
 NodeStatus Cluster::Self() {
@@ -294,7 +291,10 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     return std::any_of(known.begin(), known.end(),
                        [&](const auto& n) { return n.node.name == name; });
   };
-  if (!is_known(setup_.node_name)) known.push_back({OwnRecord(), true});
+  if (!is_known(setup_.node_name)) {
+    known.push_back({OwnRecord(), true});
+    known.back().node.created = absl::UnixEpoch();  // the datastore knows
+  }
   for (const etcd::MemberInfo& member : members) {
     const std::string name =
         member.name.empty() ? fmt::format("{:x}", member.id) : NodeOfMember(member.name);

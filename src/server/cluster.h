@@ -44,8 +44,8 @@ class Cluster final : public ClusterBackend {
   // While etcd is not healthy: how many servers can be reached, and why not the others. Empty if that is no news.
   std::string Situation() const;
 
-  // Those in the other servers' directories. A server that does not answer is left out, with a warning.
-  std::vector<SnapshotRecord> PeersSnapshots();
+  // Those in the other servers' directories, and which servers did not tell.
+  void AddPeersSnapshots(SnapshotListing& list);
 
   StatusOr<ClusterInfo> Info() override;
   StatusOr<Secret> Bootstrap() override;
