@@ -164,6 +164,12 @@ Status Cluster::KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& stat
   RETURN_IF_ERROR(RegisterNode(client, prefix(), OwnRecord()));
   // A lone server has nobody who could miss it, and its datastore stays as its users wrote it.
   if (members.size() > 1) RETURN_IF_ERROR(KeepNodeAlive(client, prefix(), setup_.node_name));
+  ASSIGN_OR_RETURN(const auto others, OtherServers(client, members));
+  return WriteKnownServers(setup_.fs, setup_.layout, others);
+}
+
+StatusOr<std::vector<KnownServer>> Cluster::OtherServers(
+    etcd::Client& client, const std::vector<etcd::MemberInfo>& members) {
   ASSIGN_OR_RETURN(const auto nodes, ReadNodes(client, prefix()));
   std::vector<KnownServer> servers;
   for (const RegisteredNode& known : nodes) {
@@ -173,7 +179,18 @@ Status Cluster::KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& stat
         MemberOfNode(members, node.name) != nullptr)
       servers.push_back({node.name, node.supervisor_url});
   }
-  return WriteKnownServers(setup_.fs, setup_.layout, servers);
+  return servers;
+}
+
+std::vector<KnownServer> Cluster::OtherServersNow() {
+  const auto ask = [&]() -> StatusOr<std::vector<KnownServer>> {
+    RETURN_IF_ERROR(keeper_.health());
+    ASSIGN_OR_RETURN(const auto client, keeper_.client());
+    ASSIGN_OR_RETURN(const auto members, client->ListMembers());
+    return OtherServers(*client, members);
+  };
+  auto servers = ask();
+  return servers.ok() ? *std::move(servers) : ReadKnownServers(setup_.fs, setup_.layout);
 }
 
 // --- what is answered ---
@@ -224,7 +241,7 @@ StatusOr<Secret> Cluster::Bootstrap() {
 }
 
 void Cluster::AddPeersSnapshots(SnapshotListing& list) {
-  const std::vector<KnownServer> servers = ReadKnownServers(setup_.fs, setup_.layout);
+  const std::vector<KnownServer> servers = OtherServersNow();
   std::vector<StatusOr<std::string>> answers(servers.size(), UnavailableError("not asked"));
   AskServers(servers, Access(), [&](SupervisorClient& client, std::size_t i) {
     answers[i] =

@@ -64,6 +64,10 @@ class Cluster final : public ClusterBackend {
   bool CheckFence();
   void TakePart();
   Status KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& status);
+  // Those that have a record and a member. The second: as the datastore says, or else as it was when it last did.
+  StatusOr<std::vector<KnownServer>> OtherServers(etcd::Client& client,
+                                                  const std::vector<etcd::MemberInfo>& members);
+  std::vector<KnownServer> OtherServersNow();
   void NoteSituation(const std::vector<PeerAnswer>& answers);
 
   StatusOr<std::vector<NodeStatus>> LookAtNodes();
