@@ -64,7 +64,7 @@ bool Cluster::CheckFence() {
   if (servers.empty()) return true;
   const auto own = ReadOwnData(setup_.fs, setup_.layout);
   if (!own.ok() || !*own) return true;  // etcd says what is wrong with its files
-  const std::vector<PeerAnswer> answers = AskForInfo(servers, Access());
+  const std::vector<PeerAnswer> answers = AskForInfo(setup_, servers, Access());
   NoteSituation(answers);
   FenceVerdict verdict =
       JudgeAnswers(**own, answers, setup_.server_url, std::string(setup_.distribution.name));
@@ -243,7 +243,7 @@ StatusOr<Secret> Cluster::Bootstrap() {
 void Cluster::AddPeersSnapshots(SnapshotListing& list) {
   const std::vector<KnownServer> servers = OtherServersNow();
   std::vector<StatusOr<std::string>> answers(servers.size(), UnavailableError("not asked"));
-  AskServers(servers, Access(), [&](SupervisorClient& client, std::size_t i) {
+  AskServers(setup_, servers, Access(), [&](SupervisorClient& client, std::size_t i) {
     answers[i] =
         client.Snapshot({.operation = "list", .names = {}, .no_s3 = true, .local = true}, {});
   });
@@ -348,7 +348,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
       rows.push_back(i);
     }
   }
-  AskServers(servers, Access(), [&](SupervisorClient& client, std::size_t i) {
+  AskServers(setup_, servers, Access(), [&](SupervisorClient& client, std::size_t i) {
     answers[rows[i]] = client.Node(setup_.distribution.name);
   });
   for (std::size_t i = 0; i < out.size(); ++i) {
