@@ -67,6 +67,7 @@ class FakeEtcd final : public pb::Maintenance::Service,
   }
   grpc::Status Alarm(grpc::ServerContext*, const pb::AlarmRequest* request,
                      pb::AlarmResponse* reply) override {
+    if (!alarm_error.empty()) return {grpc::StatusCode::UNKNOWN, alarm_error};
     if (request->action() == pb::AlarmRequest::DEACTIVATE) {
       auto* all = alarms.mutable_alarms();
       all->erase(std::remove_if(all->begin(), all->end(),
@@ -165,6 +166,7 @@ class FakeEtcd final : public pb::Maintenance::Service,
   std::map<std::int64_t, std::vector<std::string>> leases;
   pb::StatusResponse status;
   pb::AlarmResponse alarms;
+  std::string alarm_error;
   std::map<std::string, std::string> data;
   std::atomic<bool> hang = false;
   std::atomic<int> defragmented = 0;
@@ -476,6 +478,19 @@ TEST_F(HealthTest, CorruptionIsWorseThanNoSpaceAndStays) {
   Raise(7, pb::CORRUPT);
   EXPECT_EQ(CheckHealthAndCure(*client_).code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(etcd_.defragmented, 0);
+}
+
+TEST_F(HealthTest, ALeaderThatIsLostMayComeBackAlsoWhereEtcdHasNoCodeForIt) {
+  for (const char* words :
+       {"etcdserver: request timed out",
+        "etcdserver: request timed out, possibly due to previous leader failure",
+        "etcdserver: no leader", "etcdserver: leader changed"}) {
+    etcd_.alarm_error = words;
+    EXPECT_TRUE(absl::IsUnavailable(CheckHealth(*client_))) << words;
+    EXPECT_TRUE(MayPass(CheckHealth(*client_))) << words;
+  }
+  etcd_.alarm_error = "etcdserver: something else";
+  EXPECT_FALSE(MayPass(CheckHealth(*client_)));
 }
 
 TEST_F(HealthTest, OnlyTheAlarmThatIsMeantIsDisarmed) {

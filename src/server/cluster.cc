@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -24,6 +25,13 @@ constexpr absl::Duration kNodesFreshFor = absl::Seconds(2);
 constexpr absl::Duration kChangeRetry = absl::Seconds(1), kElectionPatience = absl::Seconds(15);
 // One answer of a server that lags behind is no proof.
 constexpr int kRemovedVerdictsNeeded = 2;
+
+// Why another server did not tell what it was asked.
+std::string WhySilent(const Status& status) {
+  return absl::IsUnauthenticated(status)
+             ? MessageOf(status) + " (if the token was rotated, start it again with the new one)"
+             : MessageOf(status);
+}
 
 }  // namespace
 
@@ -81,23 +89,28 @@ bool Cluster::CheckFence() {
 
 void Cluster::NoteSituation(const std::vector<PeerAnswer>& answers) {
   std::vector<std::string> missing;
+  std::set<std::string> counted = {setup_.node_name};
   for (const PeerAnswer& answer : answers) {
+    counted.insert(answer.info.ok() ? answer.info->node_name : answer.server.name);
     if (!answer.info.ok())
       missing.push_back(fmt::format(
           "{} ({})", answer.server.name.empty() ? answer.server.url : answer.server.name,
           MessageOf(answer.info.status())));
   }
   const std::size_t reached = answers.size() + 1 - missing.size();
-  std::size_t all = answers.size() + 1;
   const bool healthy = keeper_.health().ok();
   // A member that has just joined may not be known to us as a server yet. etcd lists them without quorum too.
   if (const auto client = keeper_.client(); client.ok() && !healthy) {
-    if (const auto members = (*client)->ListMembers(); members.ok()) {
-      const auto voters = std::count_if(members->begin(), members->end(),
-                                        [](const etcd::MemberInfo& m) { return !m.is_learner; });
-      all = std::max(all, static_cast<std::size_t>(voters));
+    auto members = (*client)->ListMembers().value_or(std::vector<etcd::MemberInfo>());
+    std::erase_if(members, [](const etcd::MemberInfo& m) { return m.is_learner; });
+    for (const etcd::MemberInfo& m : members) {
+      if (reached + missing.size() >= members.size()) break;  // --server may be any of them
+      const std::string name = NodeOfMember(m.name);
+      if (!counted.contains(name))
+        missing.push_back(fmt::format("{} ({})", name, Join(m.peer_urls, ", ")));
     }
   }
+  const std::size_t all = reached + missing.size();
   std::string text;
   if (reached < all / 2 + 1) {
     text = fmt::format("no quorum: {} of {} servers can be reached, {} are needed; missing: {}",
@@ -251,7 +264,7 @@ void Cluster::AddPeersSnapshots(SnapshotListing& list) {
     auto theirs = answers[i].ok() ? DecodeSnapshotList(*answers[i])
                                   : StatusOr<SnapshotListing>(answers[i].status());
     if (!theirs.ok()) {
-      list.silent.push_back({servers[i].name, MessageOf(theirs.status())});
+      list.silent.push_back({servers[i].name, WhySilent(theirs.status())});
       continue;
     }
     for (SnapshotRecord& record : theirs->records) list.records.push_back(std::move(record));
@@ -299,10 +312,14 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     ASSIGN_OR_RETURN(known, ReadNodes(**client, prefix()));
     ASSIGN_OR_RETURN(members, (*client)->ListMembers());
   } else {
-    // Without quorum: the servers we remember.
+    // Without quorum: the servers we remember, and the members that etcd does.
     for (const KnownServer& server : ReadKnownServers(setup_.fs, setup_.layout))
       known.push_back(
           {{.name = server.name, .role = kServerRole, .supervisor_url = server.url}, false});
+    if (auto remembered = client.ok() ? (*client)->ListMembers()
+                                      : StatusOr<std::vector<etcd::MemberInfo>>(client.status());
+        remembered.ok())
+      members = *std::move(remembered);
   }
   const auto is_known = [&](const std::string& name) {
     return std::any_of(known.begin(), known.end(),
@@ -355,7 +372,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     if (out[i].node.role != kServerRole) continue;
     if (!answers[i].ok()) {
       if (out[i].reason.empty() || !ask[i].url.empty())
-        out[i].reason = MessageOf(answers[i].status());
+        out[i].reason = WhySilent(answers[i].status());
       continue;
     }
     // Another server may have taken the address over.
