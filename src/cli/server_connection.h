@@ -1,6 +1,6 @@
-// The running server that a command talks to: --etcd-server and --etcd-token (--server and --token on the command line, where
-// they name what a configuration file's keys of that name do not: whom to ask), else the one on this host with the token
-// of its data directory.
+// The running server that a command talks to: --etcd-server and --etcd-token, or --server and --token on the command line
+// (in a configuration file those say whom to join, not whom to ask); else the one on this host with the token of its data
+// directory.
 #pragma once
 
 #include <string>
