@@ -331,7 +331,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
   }
   for (const etcd::MemberInfo& member : members) {
     const std::string name =
-        member.name.empty() ? fmt::format("{:x}", member.id) : NodeOfMember(member.name);
+        member.name.empty() ? MemberIdText(member.id) : NodeOfMember(member.name);
     if (!is_known(name))
       known.push_back(
           {{.name = name, .role = kServerRole, .address = Join(member.peer_urls, ",")}, false});
@@ -347,6 +347,9 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     if (const auto* member = MemberOfNode(members, node.node.name)) {
       row.member_id = MemberIdText(member->id);
       row.is_learner = member->is_learner;
+    } else if (std::any_of(members.begin(), members.end(),
+                           [&](const auto& m) { return MemberIdText(m.id) == node.node.name; })) {
+      row.reason = "it was added to the cluster and has not started yet";
     } else if (node.node.role == kServerRole && lost.ok()) {
       row.reason = "it is no member of the cluster";
     }
