@@ -487,6 +487,8 @@ TEST_F(HealthTest, ALeaderThatIsLostMayComeBackAlsoWhereEtcdHasNoCodeForIt) {
         "etcdserver: no leader", "etcdserver: leader changed"}) {
     etcd_.alarm_error = words;
     EXPECT_TRUE(absl::IsUnavailable(CheckHealth(*client_))) << words;
+    EXPECT_EQ(MessageOf(CheckHealth(*client_)),
+              fmt::format("etcd's leader does not answer: etcd alarm list: {}", words));
     EXPECT_TRUE(MayPass(CheckHealth(*client_))) << words;
   }
   etcd_.alarm_error = "etcdserver: something else";
