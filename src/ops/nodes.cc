@@ -107,11 +107,14 @@ StatusOr<std::vector<RegisteredNode>> ReadNodes(etcd::Client& client, const std:
   return out;
 }
 
+std::string NodeNameOf(const etcd::MemberInfo& member) {
+  return member.name.empty() ? MemberIdText(member.id) : NodeOfMember(member.name);
+}
+
 const etcd::MemberInfo* MemberOfNode(const std::vector<etcd::MemberInfo>& members,
                                      const std::string& node) {
-  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& member) {
-    return !member.name.empty() && NodeOfMember(member.name) == node;
-  });
+  const auto found = std::find_if(members.begin(), members.end(),
+                                  [&](const auto& member) { return NodeNameOf(member) == node; });
   return found == members.end() ? nullptr : &*found;
 }
 
@@ -120,7 +123,7 @@ Status MayRemove(const std::string& node, const std::vector<MemberHealth>& membe
   const MemberHealth* target = nullptr;
   std::size_t voters_left = 0, healthy_left = 0;
   for (const MemberHealth& m : members) {
-    if (!m.member.name.empty() && NodeOfMember(m.member.name) == node) {
+    if (NodeNameOf(m.member) == node) {
       target = &m;
     } else if (!m.member.is_learner) {
       ++voters_left;

@@ -43,7 +43,9 @@ struct MemberHealth {
 Status MayRemove(const std::string& node, const std::vector<MemberHealth>& members,
                  bool is_registered, bool force);
 
-// The member of a node: by its name, that is the node's with a suffix. Null if it has none.
+// What a member is called among nodes: its name without the suffix, or its id (hex) while it has not started.
+std::string NodeNameOf(const etcd::MemberInfo& member);
+// The member of a node. Null if it has none.
 const etcd::MemberInfo* MemberOfNode(const std::vector<etcd::MemberInfo>& members,
                                      const std::string& node);
 

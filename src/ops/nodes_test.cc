@@ -104,6 +104,14 @@ std::vector<MemberHealth> Members(const std::string& states) {
   return out;
 }
 
+TEST(Nodes, AMemberThatHasNotStartedGoesByItsId) {
+  const std::vector<etcd::MemberInfo> members = {{.id = 0xa1, .name = "n1-0a1b2c3d"}, {.id = 0xb2}};
+  EXPECT_EQ(MemberOfNode(members, "n1")->id, 0xa1u);
+  EXPECT_EQ(MemberOfNode(members, "b2")->id, 0xb2u);
+  EXPECT_EQ(MemberOfNode(members, "a1"), nullptr);
+  EXPECT_EQ(MemberOfNode(members, ""), nullptr);
+}
+
 TEST(Nodes, RemovalKeepsAQuorum) {
   const auto may = [](const std::string& states, bool force = false) {
     return MayRemove("n1", Members(states), true, force);

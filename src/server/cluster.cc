@@ -105,7 +105,7 @@ void Cluster::NoteSituation(const std::vector<PeerAnswer>& answers) {
     std::erase_if(members, [](const etcd::MemberInfo& m) { return m.is_learner; });
     for (const etcd::MemberInfo& m : members) {
       if (reached + missing.size() >= members.size()) break;  // --server may be any of them
-      const std::string name = NodeOfMember(m.name);
+      const std::string name = NodeNameOf(m);
       if (!counted.contains(name))
         missing.push_back(fmt::format("{} ({})", name, Join(m.peer_urls, ", ")));
     }
@@ -330,8 +330,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     known.back().node.created = absl::UnixEpoch();  // the datastore knows
   }
   for (const etcd::MemberInfo& member : members) {
-    const std::string name =
-        member.name.empty() ? MemberIdText(member.id) : NodeOfMember(member.name);
+    const std::string name = NodeNameOf(member);
     if (!is_known(name))
       known.push_back(
           {{.name = name, .role = kServerRole, .address = Join(member.peer_urls, ",")}, false});
@@ -347,9 +346,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     if (const auto* member = MemberOfNode(members, node.node.name)) {
       row.member_id = MemberIdText(member->id);
       row.is_learner = member->is_learner;
-    } else if (std::any_of(members.begin(), members.end(),
-                           [&](const auto& m) { return MemberIdText(m.id) == node.node.name; })) {
-      row.reason = "it was added to the cluster and has not started yet";
+      if (member->name.empty()) row.reason = "it was added to the cluster and has not started yet";
     } else if (node.node.role == kServerRole && lost.ok()) {
       row.reason = "it is no member of the cluster";
     }
@@ -479,7 +476,7 @@ Status Cluster::RemoveMember(const std::vector<MemberHealth>& members,
       removed = client.status();
       if (removed.ok()) removed = (*client)->RemoveMember(target.id);
       if (removed.ok() || etcd::RefusalOf(removed) == etcd::Refusal::kUnknownMember)
-        return client.ok() ? ForgetNode(**client, prefix(), NodeOfMember(target.name)) : OkStatus();
+        return client.ok() ? ForgetNode(**client, prefix(), NodeNameOf(target)) : OkStatus();
     }
     if (!etcd::MayPass(removed) || deadline.passed())
       return Annotate(removed, fmt::format("remove {}", target.name));
