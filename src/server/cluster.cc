@@ -488,15 +488,19 @@ Status Cluster::RemoveMember(const std::vector<MemberHealth>& members,
 Status Cluster::RemoveNode(const NodeRemoval& removal) {
   const std::unique_lock one(one_change_, std::try_to_lock);
   if (!one.owns_lock()) return AbortedError("another change of the cluster goes on here");
-  RETURN_IF_ERROR(keeper_.health(), "this server cannot change the cluster now");
-  ASSIGN_OR_RETURN(const auto client, keeper_.client());
-  auto nodes = ReadNodes(*client, prefix());
+  const auto read = [&]() -> StatusOr<std::vector<RegisteredNode>> {
+    RETURN_IF_ERROR(keeper_.health(), "this server cannot change the cluster now");
+    ASSIGN_OR_RETURN(const auto client, keeper_.client());
+    return ReadNodes(*client, prefix());
+  };
+  auto nodes = read();
   // Who is to be removed has often just died, perhaps as the leader: an election ends by itself.
   const Deadline election(setup_.clock, kElectionPatience);
   while (etcd::MayPass(nodes.status()) && !election.passed() &&
          setup_.clock.Sleep(kChangeRetry, setup_.stop))
-    nodes = ReadNodes(*client, prefix());
+    nodes = read();
   RETURN_IF_ERROR(nodes.status());
+  ASSIGN_OR_RETURN(const auto client, keeper_.client());
   ASSIGN_OR_RETURN(const auto members, client->ListMembers());
   const std::vector<MemberHealth> health = HealthOf(members);
   const bool registered = std::any_of(nodes->begin(), nodes->end(), [&](const RegisteredNode& n) {

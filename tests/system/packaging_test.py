@@ -141,8 +141,8 @@ def test_the_units_sandboxes_allow_what_server_and_agent_do(bench):
     server.server_args = lambda *flags: [*STRACE, str(trace), *args(*flags)]
     server.start("--etcd-expose-metrics", "--etcd-snapshot-schedule-cron=@every 1s")
     server.fill(5)
-    server.save("--snapshot-compress")
-    server.save("--etcd-snapshot-compression=zstd")
+    for flag in "--snapshot-compress", "--etcd-snapshot-compression=zstd":  # a scheduled one may be under way
+        wait_for(lambda: server.snapshot("save", flag).code == 0, "a save with " + flag)
     wait_for(lambda: any(n.startswith("etcd-snapshot-") for n in server.names()), "a scheduled snapshot")
 
     agent_trace, port, data = bench.dir / "agent-trace", bench.port(), bench.dir / "agent"
