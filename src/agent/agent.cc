@@ -105,13 +105,18 @@ Status Agent::health() const {
   return health_;
 }
 
+Status Agent::removed() const {
+  const MutexLock lock(mutex_);
+  return removed_;
+}
+
 void Agent::Run(const std::stop_token& stop) {
   std::vector<std::string> remembered;
   for (const ClusterServer& server : servers_) remembered.push_back(server.endpoint);
   UseBackends(std::move(remembered));
   do {
     const Status health = Poll(stop);
-    if (stop.stop_requested()) return;
+    if (stop.stop_requested() || !removed().ok()) return;
     Report(health);
   } while (clock_.Sleep(options_.poll_interval, stop));
 }
@@ -149,7 +154,12 @@ Status Agent::Poll(const std::stop_token& stop) {
   if (speaker.empty()) return Annotate(why_not, "no server tells about the cluster");
   if (clock_.Steady() - alive_at_ < options_.alive_interval || stop.stop_requested())
     return OkStatus();
-  RETURN_IF_ERROR(api_.KeepAlive(speaker), "tell {} that this agent lives", speaker);
+  const Status told = api_.KeepAlive(speaker);
+  if (absl::IsPermissionDenied(told)) {
+    const MutexLock lock(mutex_);
+    removed_ = told;
+  }
+  RETURN_IF_ERROR(told, "tell {} that this agent lives", speaker);
   alive_at_ = clock_.Steady();
   return OkStatus();
 }

@@ -36,7 +36,7 @@ struct ClusterServer {
 };
 
 // One call to one supervisor. Each returns within kSupervisorCallTimeout, whatever the other side does, and each is called
-// from the agent's thread, one at a time. kUnauthenticated and kPermissionDenied: the token is wrong.
+// from the agent's thread, one at a time. kUnauthenticated: the token is wrong.
 inline constexpr absl::Duration kSupervisorCallTimeout = absl::Seconds(2);
 class SupervisorApi {
  public:
@@ -46,7 +46,7 @@ class SupervisorApi {
   virtual Status Ready(const std::string& url) = 0;
   // The cluster's servers (not its agents), learners left out.
   virtual StatusOr<std::vector<ClusterServer>> Servers(const std::string& url) = 0;
-  // Says that this agent lives; registers it if it is not known.
+  // Says that this agent lives; registers it if it is not known. kPermissionDenied: it was removed from the cluster.
   virtual Status KeepAlive(const std::string& url) = 0;
 };
 
@@ -66,6 +66,8 @@ class Agent {
 
   // OK when the last poll found a ready server and the cluster knows us; else why not.
   Status health() const;
+  // Not OK once the cluster said that this agent was removed: it asks nobody any more.
+  Status removed() const;
 
  private:
   void Run(const std::stop_token& stop);
@@ -86,7 +88,7 @@ class Agent {
   absl::Duration alive_at_ = -absl::InfiniteDuration();
 
   mutable Mutex mutex_;
-  Status health_ HF_GUARDED_BY(mutex_);
+  Status health_ HF_GUARDED_BY(mutex_), removed_ HF_GUARDED_BY(mutex_);
 
   std::jthread thread_;  // last: it uses all of the above
 };

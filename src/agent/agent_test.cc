@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <thread>
 
 #include "os/atomic_file.h"
 #include "testing/fake_clock.h"
@@ -221,6 +222,19 @@ TEST_F(AgentTest, SaysThatItLivesEveryTenSecondsAndSaysAgainWhatWasNotHeard) {
   EXPECT_TRUE(agent_->health().ok());
   NextPoll();
   EXPECT_EQ(api_.kept_alive.size(), 4u);
+}
+
+TEST_F(AgentTest, OnceItWasRemovedItAsksNobodyAnyMore) {
+  Start();
+  EXPECT_TRUE(agent_->removed().ok());
+  api_.keep_alive_error = PermissionDeniedError("agent a was removed from the cluster");
+  for (int i = 0; i < 3; ++i) NextPoll();  // 9 s: nobody was told yet
+  EXPECT_TRUE(agent_->removed().ok());
+  clock_.Advance(clock_.WaitForSleep());
+  while (agent_->removed().ok()) std::this_thread::yield();
+  EXPECT_EQ(MessageOf(agent_->removed()), "agent a was removed from the cluster");
+  agent_.reset();  // its thread has ended by itself
+  EXPECT_EQ(api_.kept_alive.size(), 2u);
 }
 
 TEST_F(AgentTest, AListThatDoesNotComeOrIsEmptyChangesNothing) {

@@ -75,8 +75,8 @@ StatusOr<std::string> RunSnapshotOperation(
     ApiBackend& backend, const SnapshotRequest& request, std::string_view label_domain,
     const std::function<void(const Progress&)>& on_progress) {
   if (request.operation == "list") {
-    ASSIGN_OR_RETURN(const auto records, backend.ListSnapshots(request));
-    return EncodeSnapshotList(records, label_domain);
+    ASSIGN_OR_RETURN(const SnapshotListing list, backend.ListSnapshots(request));
+    return EncodeSnapshotList(list, label_domain);
   }
   StatusOr<SnapshotResult> result = InvalidArgumentError(
       "operation \"{}\" is not one of save, list, prune, delete", request.operation);

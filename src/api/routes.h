@@ -25,7 +25,7 @@ class ApiBackend {
       const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;
   virtual StatusOr<SnapshotResult> PruneSnapshots(const SnapshotRequest& request) = 0;
   virtual StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) = 0;
-  virtual StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) = 0;
+  virtual StatusOr<SnapshotListing> ListSnapshots(const SnapshotRequest& request) = 0;
 };
 
 // While a snapshot operation says nothing, as when S3 does not answer, its last progress is sent again so often, to those

@@ -37,10 +37,10 @@ class FakeBackend final : public ApiBackend {
     asked = request;
     return result;
   }
-  StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) override {
+  StatusOr<SnapshotListing> ListSnapshots(const SnapshotRequest& request) override {
     asked = request;
-    return std::vector<SnapshotRecord>{
-        {.name = "a", .node_name = "n", .location = "file:///a", .bytes = 5}};
+    return SnapshotListing{
+        .records = {{.name = "a", .node_name = "n", .location = "file:///a", .bytes = 5}}};
   }
 
   Status ready, live;

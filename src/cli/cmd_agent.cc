@@ -116,7 +116,8 @@ Status RunAgentCommand(const CommandContext& context) {
                           {.name = settings.node_name,
                            .role = kAgentRole,
                            .address = settings.address,
-                           .version = HOLDFAST_VERSION},
+                           .version = HOLDFAST_VERSION,
+                           .run = SystemRandom().Hex(8)},
                           distribution);
   const Agent agent(fs, clock, supervisors, *balancer,
                     {.server_url = settings.server_url,
@@ -125,11 +126,11 @@ Status RunAgentCommand(const CommandContext& context) {
   ServiceNotifier notifier;
   notifier.Send("READY=1\nSTATUS=running");
   const absl::Duration tick = std::min(kTick, notifier.watchdog_interval().value_or(kTick));
-  while (clock.Sleep(tick, context.stop)) {
+  while (clock.Sleep(tick, context.stop) && agent.removed().ok()) {
     if (notifier.watchdog_interval()) notifier.Send("WATCHDOG=1");
   }
   notifier.Send("STOPPING=1");
-  return OkStatus();
+  return agent.removed();
 }
 
 }  // namespace holdfast

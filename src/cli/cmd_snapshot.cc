@@ -9,16 +9,16 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
+#include "cli/server_connection.h"
 #include "cli/table.h"
 #include "keys/pki.h"
 #include "ops/snapshots.h"
 #include "os/system_clock.h"
-#include "supervisor_client/supervisor_client.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kTokenBytesMax = 64 * kKiB, kCaBytesMax = 1 * kMiB;
+constexpr std::uint64_t kCaBytesMax = 1 * kMiB;
 
 class SnapshotCommand {
  public:
@@ -26,11 +26,12 @@ class SnapshotCommand {
       : context_(context),
         settings_(context.settings),
         fs_(PosixFileSystem()),
-        layout_(DataDirFrom(settings_, context.distribution, context.host)) {}
+        layout_(DataDirFrom(settings_, context.distribution, context.host)),
+        url_(ServerUrlOf(context)) {}
 
   Status Run() {
     RETURN_IF_ERROR(CheckWords());
-    RETURN_IF_ERROR(CheckServerUrl(Url()));
+    RETURN_IF_ERROR(CheckServerUrl(url_));
     ASSIGN_OR_RETURN(
         s3_, ReadS3Settings(settings_, context_.distribution, context_.host.working_directory));
     ASSIGN_OR_RETURN(SnapshotRequest request, Request());
@@ -77,40 +78,18 @@ class SnapshotCommand {
 
   // The connection was refused, by the server on this host: so it is down, not somewhere else.
   bool NobodyThere(const Status& status) const {
-    return absl::IsUnavailable(status) && !settings_.IsSet("etcd-server") && !connected_;
-  }
-
-  std::string Url() const {
-    if (settings_.IsSet("etcd-server")) {
-      std::string url = settings_.Text("etcd-server");
-      while (url.ends_with('/')) url.pop_back();
-      return url;
-    }
-    const std::string port = settings_.Text("supervisor-port");
-    return fmt::format(
-        "https://127.0.0.1:{}",
-        port.empty() ? fmt::format("{}", context_.distribution.supervisor_port) : port);
-  }
-
-  StatusOr<Secret> Token() {
-    if (settings_.IsSet("etcd-token")) return settings_.SecretText("etcd-token");
-    auto text = ReadFile(fs_, layout_.token(), kTokenBytesMax);
-    if (!text.ok())
-      return WithHint(Annotate(text.status(), "server token"),
-                      "Give it with --etcd-token, or the data directory with --data-dir.");
-    return Secret(std::string(Trim(*text)));
+    return absl::IsUnavailable(status) && !IsServerNamed(settings_) && !connected_;
   }
 
   StatusOr<std::string> AskServer(const SnapshotRequest& request) {
     const auto http = MakeHttpClient();
     // Whether somebody is there is asked first: without a server there may be no token either.
-    ASSIGN_OR_RETURN(const HttpResponse ping, http->Do({.url = Url() + "/ping",
-                                                        .skip_verify = true,
-                                                        .stall_timeout = absl::Seconds(10)}));
+    ASSIGN_OR_RETURN(
+        const HttpResponse ping,
+        http->Do({.url = url_ + "/ping", .skip_verify = true, .stall_timeout = absl::Seconds(10)}));
     connected_ = true;
     if (ping.code != 200) return DecodeError(ping.code, ping.body);
-    ASSIGN_OR_RETURN(const Secret token, Token());
-    ASSIGN_OR_RETURN(SupervisorClient client, SupervisorClient::Connect(*http, Url(), token));
+    ASSIGN_OR_RETURN(SupervisorClient client, ConnectToServer(context_, *http));
     ProgressBar bar(SystemClock(), "Saving", context_.terminal);
     return client.Snapshot(request, [&](const Progress& p) {
       if (p.step == "upload") bar.Begin("Uploading");
@@ -169,7 +148,7 @@ class SnapshotCommand {
       place.make_if_missing = false;
     }
     const bool with_s3 = s3_.on.value_or(false);
-    LogInfo("No server answers at {}; working on {}{} directly", Url(), place.directory,
+    LogInfo("No server answers at {}; working on {}{} directly", url_, place.directory,
             with_s3 ? fmt::format(" and bucket {}", s3_.options.bucket) : "");
     StatusOr<S3Folder> s3 = NotFoundError("S3 is off");
     if (with_s3) {
@@ -180,7 +159,7 @@ class SnapshotCommand {
     if (settings_.command() == kSnapshotList) {
       ASSIGN_OR_RETURN(const SnapshotList list, ListSnapshots(place));
       RETURN_IF_ERROR(
-          PrintList(EncodeSnapshotList(list.records, context_.distribution.label_domain)));
+          PrintList(EncodeSnapshotList({list.records}, context_.distribution.label_domain)));
       return with_s3 && !s3.ok() ? s3.status() : list.s3_status;
     }
     // No server may start and take snapshots meanwhile. Without a data directory there is none to start.
@@ -248,9 +227,10 @@ class SnapshotCommand {
 
   Status PrintList(const std::string& json) const {
     const std::string output = settings_.Text("output");
-    ASSIGN_OR_RETURN(const auto records, DecodeSnapshotList(json));
+    ASSIGN_OR_RETURN(const SnapshotListing list, DecodeSnapshotList(json));
+    const std::vector<SnapshotRecord>& records = list.records;
     // A server's answer may come in another form of the same JSON; what is printed is always ours.
-    const std::string canonical = EncodeSnapshotList(records, context_.distribution.label_domain);
+    const std::string canonical = EncodeSnapshotList({records}, context_.distribution.label_domain);
     if (output == "json") {
       std::fputs(canonical.c_str(), stdout);
     } else if (output == "yaml") {
@@ -261,6 +241,8 @@ class SnapshotCommand {
         if (!r.error.empty()) LogWarn("Snapshot {}: {}", r.location, r.error);
       }
     }
+    for (const SnapshotListing::SilentServer& s : list.silent)
+      LogWarn("The list is without the snapshots of {}: {}", s.node, s.why);
     return OkStatus();
   }
 
@@ -268,6 +250,7 @@ class SnapshotCommand {
   const Settings& settings_;
   FileSystem& fs_;
   DataLayout layout_;
+  const std::string url_;
   S3Settings s3_;
   bool connected_ = false;
 };

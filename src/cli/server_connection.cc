@@ -11,7 +11,9 @@ constexpr std::uint64_t kTokenBytesMax = 64 * kKiB;
 
 StatusOr<Secret> TokenOf(const CommandContext& context) {
   const Settings& settings = context.settings;
-  if (settings.IsSet("etcd-token")) return settings.SecretText("etcd-token");
+  for (const char* flag : {"token", "etcd-token"}) {
+    if (settings.IsSet(flag)) return settings.SecretText(flag);
+  }
   const DataLayout layout(DataDirFrom(settings, context.distribution, context.host));
   auto text = ReadFile(PosixFileSystem(), layout.token(), kTokenBytesMax);
   if (!text.ok())
@@ -22,10 +24,15 @@ StatusOr<Secret> TokenOf(const CommandContext& context) {
 
 }  // namespace
 
+bool IsServerNamed(const Settings& settings) {
+  return settings.IsSet("server") || settings.IsSet("etcd-server");
+}
+
 std::string ServerUrlOf(const CommandContext& context) {
   const Settings& settings = context.settings;
-  if (settings.IsSet("etcd-server")) {
-    std::string url = settings.Text("etcd-server");
+  for (const char* flag : {"server", "etcd-server"}) {
+    if (!settings.IsSet(flag)) continue;
+    std::string url = settings.Text(flag);
     while (url.ends_with('/')) url.pop_back();
     return url;
   }

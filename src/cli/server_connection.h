@@ -1,5 +1,6 @@
-// The running server that a command talks to: --etcd-server and --etcd-token, else the one on this host with the token of
-// its data directory.
+// The running server that a command talks to: --etcd-server and --etcd-token, or --server and --token on the command line
+// (in a configuration file those say whom to join, not whom to ask); else the one on this host with the token of its data
+// directory.
 #pragma once
 
 #include <string>
@@ -10,6 +11,7 @@
 
 namespace holdfast {
 
+bool IsServerNamed(const Settings& settings);
 std::string ServerUrlOf(const CommandContext& context);
 
 // kUnavailable if nobody answers there.

@@ -113,9 +113,16 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kSnapshotCommands, "alsologtostderr", "", 0, kBool, "", "false",
      "With --log: log to stderr as well"},
     {kSnapshotCommands | kClusterCommands, "etcd-token", "", 't', kText, "TOKEN", "",
-     "Server token (default: the content of DATA/server/token)", "", "", true},
+     "Server token, here also --token (default: the content of DATA/server/token)", "", "", true},
     {kSnapshotCommands | kClusterCommands, "etcd-server", "", 's', kText, "URL", "",
-     "Server that does the work (default: https://127.0.0.1:9345)"},
+     "Server that does the work, here also --server (default: https://127.0.0.1:9345)"},
+    // The words of server and agent, for who types them here. In a file they say whom to join, not whom to ask.
+    {kSnapshotCommands | kClusterCommands | kS3Check, "server", "", 0, kText, "URL", "", "", "-",
+     "", false,
+     /*hidden=*/true},
+    {kSnapshotCommands | kClusterCommands | kS3Check, "token", "", 0, kText, "TOKEN", "", "", "-",
+     "", true,
+     /*hidden=*/true},
     {kSnapshotSave | kSnapshotPrune, "name", "", 0, kText, "NAME", "on-demand",
      "Base name of the snapshots"},
     {kSnapshotList | kSnapshotDelete, "name", "", 0, kText, "NAME", "on-demand", "", "", "", false,
@@ -243,7 +250,7 @@ bool Flag::HasName(std::string_view text) const {
 }
 
 std::string Flag::EnvironmentName(std::string_view prefix) const {
-  if (env == "-") return {};
+  if (OnlyOnCommandLine()) return {};
   std::string out(prefix);
   for (char c : env.empty() ? name : env) {
     out.push_back(c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);

@@ -46,7 +46,8 @@ struct Flag {
   std::string_view value_name = "";    // in help: FILE
   std::string_view default_text = "";  // what holds if it is not set; empty: see the help
   std::string_view help = "";
-  // Environment variable behind the distribution's prefix; empty: the name in upper case with underscores; "-": none.
+  // Environment variable behind the distribution's prefix; empty: the name in upper case with underscores; "-": only the
+  // command line sets it, neither environment nor file.
   std::string_view env = "";
   std::string_view foreign_env = "";  // a variable with a name of its own, looked at last: AWS_...
   bool secret = false;                // never shown
@@ -56,6 +57,7 @@ struct Flag {
 
   bool HasName(std::string_view text) const;
   std::string EnvironmentName(std::string_view prefix) const;  // empty: none
+  bool OnlyOnCommandLine() const { return env == "-"; }
 };
 
 std::span<const Flag> AllFlags();

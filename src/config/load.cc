@@ -133,7 +133,7 @@ class Loader {
     ASSIGN_OR_RETURN(const std::vector<Key> keys, ReadConfigFile(context_.fs, path));
     for (const Key& key : keys) {
       const Flag* flag = FindFlag(line_.command, key.name);
-      if (flag == nullptr) {
+      if (flag == nullptr || flag->OnlyOnCommandLine()) {
         RETURN_IF_ERROR(OnUnknown(key));
         continue;
       }

@@ -53,6 +53,21 @@ TEST_F(LoadTest, CommandLineBeatsDropInsBeatFileBeatsEnvironmentBeatsDefault) {
             "11");
 }
 
+TEST_F(LoadTest, WhatIsOnlyForTheCommandLineIsTakenFromNowhereElse) {
+  // A server's own file says whom it joined. Commands ask the server of their host all the same.
+  Write(main_, "server: https://first:9345\ntoken: secret\nforce: true\noutput: json\n");
+  environment_["HOLDFAST_SERVER"] = environment_["HOLDFAST_TOKEN"] = "x";
+  const Settings from_file = Load({"node", "ls"}).value();
+  EXPECT_FALSE(from_file.IsSet("server"));
+  EXPECT_FALSE(from_file.IsSet("token"));
+  EXPECT_EQ(from_file.Text("output"), "table");
+  EXPECT_FALSE(Load({"node", "remove", "n"})->Bool("force").value());
+  for (const char* command : {"ls", "remove"})
+    EXPECT_EQ(Load({"node", command, "--server=https://h:1"})->Text("server"), "https://h:1");
+  EXPECT_EQ(Load({"etcd-snapshot", "ls", "--server=https://h:1"})->Text("server"), "https://h:1");
+  EXPECT_EQ(Load({"server"})->Text("server"), "https://first:9345");
+}
+
 TEST_F(LoadTest, ListsGrowFromFileToCommandLineAndPlusAppends) {
   Write(main_, "tls-san: [a, b]\netcd-arg: x=1\n");
   Write(main_ + ".d/1.yaml", "tls-san+: c\netcd-arg:\n  - y=2\n");

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "etcd/health.h"
@@ -66,7 +67,13 @@ class FakeEtcd final : public pb::Maintenance::Service,
   }
   grpc::Status Alarm(grpc::ServerContext*, const pb::AlarmRequest* request,
                      pb::AlarmResponse* reply) override {
-    if (request->action() == pb::AlarmRequest::DEACTIVATE) alarms.clear_alarms();
+    if (!alarm_error.empty()) return {grpc::StatusCode::UNKNOWN, alarm_error};
+    if (request->action() == pb::AlarmRequest::DEACTIVATE) {
+      auto* all = alarms.mutable_alarms();
+      all->erase(std::remove_if(all->begin(), all->end(),
+                                [&](const auto& a) { return a.alarm() == request->alarm(); }),
+                 all->end());
+    }
     *reply = alarms;
     return grpc::Status::OK;
   }
@@ -159,6 +166,7 @@ class FakeEtcd final : public pb::Maintenance::Service,
   std::map<std::int64_t, std::vector<std::string>> leases;
   pb::StatusResponse status;
   pb::AlarmResponse alarms;
+  std::string alarm_error;
   std::map<std::string, std::string> data;
   std::atomic<bool> hang = false;
   std::atomic<int> defragmented = 0;
@@ -470,6 +478,33 @@ TEST_F(HealthTest, CorruptionIsWorseThanNoSpaceAndStays) {
   Raise(7, pb::CORRUPT);
   EXPECT_EQ(CheckHealthAndCure(*client_).code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(etcd_.defragmented, 0);
+}
+
+TEST_F(HealthTest, ALeaderThatIsLostMayComeBackAlsoWhereEtcdHasNoCodeForIt) {
+  for (const char* words :
+       {"etcdserver: request timed out",
+        "etcdserver: request timed out, possibly due to previous leader failure",
+        "etcdserver: no leader", "etcdserver: leader changed"}) {
+    etcd_.alarm_error = words;
+    EXPECT_TRUE(absl::IsUnavailable(CheckHealth(*client_))) << words;
+    EXPECT_EQ(MessageOf(CheckHealth(*client_)),
+              fmt::format("etcd's leader does not answer: etcd alarm list: {}", words));
+    EXPECT_TRUE(MayPass(CheckHealth(*client_))) << words;
+  }
+  etcd_.alarm_error = "etcdserver: something else";
+  EXPECT_FALSE(MayPass(CheckHealth(*client_)));
+}
+
+TEST_F(HealthTest, OnlyTheAlarmThatIsMeantIsDisarmed) {
+  Raise(7, pb::NOSPACE);
+  Raise(7, pb::CORRUPT);
+  EXPECT_FALSE(client_->DisarmAlarm({.member_id = 7, .type = Alarm::Type::kOther}).ok());
+  EXPECT_EQ(client_->ListAlarms()->size(), 2u);
+  EXPECT_TRUE(client_->DisarmAlarm({.member_id = 7, .type = Alarm::Type::kNoSpace}).ok());
+  ASSERT_EQ(client_->ListAlarms()->size(), 1u);
+  EXPECT_EQ(client_->ListAlarms()->front().type, Alarm::Type::kCorrupt);
+  EXPECT_TRUE(client_->DisarmAlarm({.member_id = 7, .type = Alarm::Type::kCorrupt}).ok());
+  EXPECT_TRUE(client_->ListAlarms()->empty());
 }
 
 TEST_F(HealthTest, NoSpaceIsCuredByDefragmenting) {

@@ -64,15 +64,10 @@ bool IsExpected(std::string_view text) {
 }  // namespace
 
 void ServerProcess::OnLine(std::string_view line) {
-  constexpr std::size_t kLastWordsMax = 2000;
   const LogLineParts parts = ParseLogLine(line);
   const bool quiet = parts.level == LogLineParts::Level::kInfo || IsExpected(parts.text);
-  if (!quiet || !parts.is_json) {
-    const MutexLock lock(mutex_);
-    last_words_ = last_words_.empty() ? parts.text : last_words_ + "; " + parts.text;
-    if (last_words_.size() > kLastWordsMax)
-      last_words_.erase(0, last_words_.size() - kLastWordsMax);
-  }
+  if (!quiet || !parts.is_json)
+    Remember(parts.text, /*error=*/parts.level == LogLineParts::Level::kError);
   if (quiet) {
     LogDebug("etcd: {}", parts.text);
     return;
@@ -82,6 +77,16 @@ void ServerProcess::OnLine(std::string_view line) {
   } else {
     LogError("etcd: {}", parts.text);
   }
+}
+
+void ServerProcess::Remember(const std::string& text, bool error) {
+  constexpr std::size_t kLastWordsMax = 2000;
+  const MutexLock lock(mutex_);
+  if (error && !errors_only_) last_words_.clear();
+  errors_only_ |= error;
+  if (errors_only_ && !error) return;
+  last_words_ = last_words_.empty() ? text : last_words_ + "; " + text;
+  if (last_words_.size() > kLastWordsMax) last_words_.erase(0, last_words_.size() - kLastWordsMax);
 }
 
 StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::string& binary,

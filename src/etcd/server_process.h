@@ -29,15 +29,17 @@ class ServerProcess {
                                                         const std::string& config_path);
 
   ChildProcess& child() { return *child_; }
-  // The last lines it wrote at warning or above, or outside its log: why it died, usually.
+  // Why it died, usually: the last errors it wrote, or if there are none its warnings and what it said outside its log.
   std::string LastWords() const;
 
  private:
   ServerProcess() = default;
   void OnLine(std::string_view line);
+  void Remember(const std::string& text, bool error);
 
   mutable Mutex mutex_;
   std::string last_words_ HF_GUARDED_BY(mutex_);
+  bool errors_only_ HF_GUARDED_BY(mutex_) = false;
   std::unique_ptr<ChildProcess> child_;  // last: its reader thread uses the above
 };
 

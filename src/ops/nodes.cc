@@ -18,11 +18,26 @@ std::string AliveKey(const std::string& prefix, const std::string& name) {
   return prefix + "alive/" + name;
 }
 
+std::string RemovedKey(const std::string& prefix, const std::string& name) {
+  return prefix + "removed/" + name;
+}
+
 std::optional<etcd::LeaseId> ParseLease(const std::string& text) {
   etcd::LeaseId id = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, id, 16);
   return error == std::errc() && rest == end && id > 0 ? std::optional(id) : std::nullopt;
+}
+
+Status CheckNotRemoved(etcd::Client& client, const std::string& prefix, const NodeRecord& node) {
+  if (node.role != kAgentRole) return OkStatus();  // servers are members, or not
+  const std::string key = RemovedKey(prefix, node.name);
+  const auto removed = client.Get(key);
+  if (absl::IsNotFound(removed.status())) return OkStatus();
+  RETURN_IF_ERROR(removed.status());
+  if (removed->value != node.run) return client.Delete(key);
+  return WithHint(PermissionDeniedError("agent {} was removed from the cluster", node.name),
+                  "Started again it registers anew.");
 }
 
 }  // namespace
@@ -44,6 +59,7 @@ Status RegisterNode(etcd::Client& client, const std::string& prefix, NodeRecord 
   } else if (!absl::IsNotFound(present.status())) {
     return present.status();
   }
+  RETURN_IF_ERROR(CheckNotRemoved(client, prefix, node));
   return client.Put(key, node.Encode());
 }
 
@@ -63,6 +79,12 @@ Status KeepNodeAlive(etcd::Client& client, const std::string& prefix, const std:
 }
 
 Status ForgetNode(etcd::Client& client, const std::string& prefix, const std::string& name) {
+  if (const auto record = client.Get(NodeKey(prefix, name)); record.ok()) {
+    if (const auto node = NodeRecord::Decode(record->value); node.ok() && node->role == kAgentRole)
+      RETURN_IF_ERROR(client.Put(RemovedKey(prefix, name), node->run));
+  } else if (!absl::IsNotFound(record.status())) {
+    return record.status();
+  }
   RETURN_IF_ERROR(client.Delete(NodeKey(prefix, name)));
   return client.Delete(AliveKey(prefix, name));
 }
@@ -85,11 +107,14 @@ StatusOr<std::vector<RegisteredNode>> ReadNodes(etcd::Client& client, const std:
   return out;
 }
 
+std::string NodeNameOf(const etcd::MemberInfo& member) {
+  return member.name.empty() ? MemberIdText(member.id) : NodeOfMember(member.name);
+}
+
 const etcd::MemberInfo* MemberOfNode(const std::vector<etcd::MemberInfo>& members,
                                      const std::string& node) {
-  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& member) {
-    return !member.name.empty() && NodeOfMember(member.name) == node;
-  });
+  const auto found = std::find_if(members.begin(), members.end(),
+                                  [&](const auto& member) { return NodeNameOf(member) == node; });
   return found == members.end() ? nullptr : &*found;
 }
 
@@ -98,7 +123,7 @@ Status MayRemove(const std::string& node, const std::vector<MemberHealth>& membe
   const MemberHealth* target = nullptr;
   std::size_t voters_left = 0, healthy_left = 0;
   for (const MemberHealth& m : members) {
-    if (!m.member.name.empty() && NodeOfMember(m.member.name) == node) {
+    if (NodeNameOf(m.member) == node) {
       target = &m;
     } else if (!m.member.is_learner) {
       ++voters_left;

@@ -2,6 +2,7 @@
 //
 //   <prefix>nodes/<name>   NodeRecord (protocol/cluster_api.h), for ever; written only when it is not so already
 //   <prefix>alive/<name>   the id of the lease (hex) that it hangs on; gone 40 s after the node was last heard of
+//   <prefix>removed/<name> the run of an agent that was removed: it may not register again, a new start of it may
 //
 // `prefix` is the distribution's etcd_key_prefix. A server says itself that it lives, an agent through a server.
 #pragma once
@@ -17,10 +18,10 @@ namespace holdfast {
 inline constexpr absl::Duration kAliveFor = absl::Seconds(40);
 
 // Brings the record up to date; `created` of one that is there stays. kAlreadyExists: the name is that of a node of another
-// role.
+// role. kPermissionDenied: it is an agent that was removed, and still runs.
 Status RegisterNode(etcd::Client& client, const std::string& prefix, NodeRecord node);
 Status KeepNodeAlive(etcd::Client& client, const std::string& prefix, const std::string& name);
-// Both keys go.
+// Record and life go; an agent that still runs stays out.
 Status ForgetNode(etcd::Client& client, const std::string& prefix, const std::string& name);
 
 struct RegisteredNode {
@@ -42,7 +43,9 @@ struct MemberHealth {
 Status MayRemove(const std::string& node, const std::vector<MemberHealth>& members,
                  bool is_registered, bool force);
 
-// The member of a node: by its name, that is the node's with a suffix. Null if it has none.
+// What a member is called among nodes: its name without the suffix, or its id (hex) while it has not started.
+std::string NodeNameOf(const etcd::MemberInfo& member);
+// The member of a node. Null if it has none.
 const etcd::MemberInfo* MemberOfNode(const std::vector<etcd::MemberInfo>& members,
                                      const std::string& node);
 

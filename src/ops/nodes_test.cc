@@ -37,6 +37,27 @@ TEST(Nodes, ARecordIsWrittenOnlyWhenItDiffersAndKeepsItsAge) {
   EXPECT_EQ(RegisterNode(etcd, "x/", agent).code(), StatusCode::kAlreadyExists);
 }
 
+TEST(Nodes, ARemovedAgentStaysOutUntilItIsStartedAgain) {
+  testing::FakeEtcd etcd;
+  NodeRecord agent{.name = "a", .role = kAgentRole, .address = "10.0.0.2", .run = "first"};
+  ASSERT_TRUE(RegisterNode(etcd, "x/", agent).ok());
+  ASSERT_TRUE(ForgetNode(etcd, "x/", "a").ok());
+  for (int i = 0; i < 2; ++i) {
+    const Status again = RegisterNode(etcd, "x/", agent);
+    EXPECT_EQ(again.code(), StatusCode::kPermissionDenied);
+    EXPECT_EQ(MessageOf(again), "agent a was removed from the cluster");
+  }
+  EXPECT_TRUE(ReadNodes(etcd, "x/")->empty());
+  agent.run = "second";
+  ASSERT_TRUE(RegisterNode(etcd, "x/", agent).ok());
+  EXPECT_EQ(ReadNodes(etcd, "x/")->size(), 1u);
+  EXPECT_FALSE(etcd.keys.contains("x/removed/a"));
+  // What does not run any more is forgotten as well; and a server may have the name then.
+  ASSERT_TRUE(ForgetNode(etcd, "x/", "a").ok());
+  EXPECT_TRUE(RegisterNode(etcd, "x/", Server("a")).ok());
+  EXPECT_TRUE(ForgetNode(etcd, "x/", "nobody").ok());
+}
+
 TEST(Nodes, ALeaseIsKeptAndOneThatEndedIsReplaced) {
   testing::FakeEtcd etcd;
   ASSERT_TRUE(RegisterNode(etcd, "x/", Server("n1")).ok());
@@ -81,6 +102,14 @@ std::vector<MemberHealth> Members(const std::string& states) {
                    c == 'V' || c == 'L'});
   }
   return out;
+}
+
+TEST(Nodes, AMemberThatHasNotStartedGoesByItsId) {
+  const std::vector<etcd::MemberInfo> members = {{.id = 0xa1, .name = "n1-0a1b2c3d"}, {.id = 0xb2}};
+  EXPECT_EQ(MemberOfNode(members, "n1")->id, 0xa1u);
+  EXPECT_EQ(MemberOfNode(members, "b2")->id, 0xb2u);
+  EXPECT_EQ(MemberOfNode(members, "a1"), nullptr);
+  EXPECT_EQ(MemberOfNode(members, ""), nullptr);
 }
 
 TEST(Nodes, RemovalKeepsAQuorum) {

@@ -59,6 +59,7 @@ Json RecordJson(const NodeRecord& node) {
   if (!node.client_url.empty()) json["clientURL"] = node.client_url;
   if (!node.version.empty()) json["version"] = node.version;
   json["created"] = FormatRfc3339Utc(node.created);
+  if (!node.run.empty()) json["run"] = node.run;
   return json;
 }
 
@@ -69,7 +70,8 @@ StatusOr<NodeRecord> RecordFrom(const Json& json) {
                   .supervisor_url = Text(json, "supervisorURL"),
                   .client_url = Text(json, "clientURL"),
                   .version = Text(json, "version"),
-                  .created = TimeOf(json, "created").value_or(absl::UnixEpoch())};
+                  .created = TimeOf(json, "created").value_or(absl::UnixEpoch()),
+                  .run = Text(json, "run")};
   RETURN_IF_ERROR(CheckNodeName(node.name));
   if (node.role != kServerRole && node.role != kAgentRole)
     return InvalidArgumentError("\"{}\" is no role of a node", node.role);

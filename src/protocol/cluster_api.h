@@ -5,7 +5,7 @@
 //   GET    /v1-<dist>/config           ClusterConfig
 //   GET    /v1-<dist>/node             NodeStatus of the server that is asked, also when its etcd has no quorum
 //   GET    /v1-<dist>/nodes            {"nodes":[NodeStatus,...]}, collected by the server that is asked
-//   POST   /v1-<dist>/nodes            NodeRecord: an agent says that it lives
+//   POST   /v1-<dist>/nodes            NodeRecord: an agent says that it lives; 403: it was removed
 //   DELETE /v1-<dist>/nodes            NodeRemoval
 //   POST   /v1-<dist>/client-certificate  {"name":...} -> ClientCertificate
 //   PUT    /v1-<dist>/token            {"newToken":...}, RKE2's
@@ -64,6 +64,8 @@ struct NodeRecord {
   std::string supervisor_url, client_url;  // the latter of its etcd; empty for agents
   std::string version;                     // of the program
   absl::Time created = absl::UnixEpoch();
+  // Of an agent: made at random at its start. One that was removed may come back, but not in the same run.
+  std::string run = "";
   bool operator==(const NodeRecord&) const = default;
 
   std::string Encode() const;

@@ -10,7 +10,8 @@ namespace {
 // Keeps the order in which keys were added.
 using Json = nlohmann::ordered_json;
 
-constexpr char kTokenHash[] = "snapshot-token-hash", kClusterId[] = "snapshot-cluster-id";
+constexpr char kTokenHash[] = "snapshot-token-hash", kClusterId[] = "snapshot-cluster-id",
+               kSilentServers[] = "silentServers";
 
 Json Parse(std::string_view text) { return Json::parse(text, nullptr, /*allow_exceptions=*/false); }
 
@@ -328,10 +329,9 @@ StatusOr<SnapshotResult> SnapshotResult::Decode(std::string_view text) {
   return out;
 }
 
-std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
-                               std::string_view label_domain) {
+std::string EncodeSnapshotList(const SnapshotListing& listing, std::string_view label_domain) {
   Json items = Json::array();
-  for (const SnapshotRecord& r : records) {
+  for (const SnapshotRecord& r : listing.records) {
     Json metadata = {
         {"name", ResourceName(r)},
         {"labels",
@@ -353,17 +353,23 @@ std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
                      {"spec", spec},
                      {"status", status}});
   }
-  const Json list = {
+  Json list = {
       {"kind", "List"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"items", items}};
+  for (const SnapshotListing::SilentServer& s : listing.silent)
+    list[kSilentServers].push_back({{"nodeName", s.node}, {"message", s.why}});
   return Dump(list, 4) + "\n";
 }
 
-StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view text) {
+StatusOr<SnapshotListing> DecodeSnapshotList(std::string_view text) {
   const Json json = Parse(text);
   if (!json.is_object() || !json.contains("items") || !json["items"].is_array()) {
     return InternalError("the server's answer is no list of snapshots: {}", text.substr(0, 200));
   }
-  std::vector<SnapshotRecord> out;
+  SnapshotListing out;
+  if (const auto silent = json.find(kSilentServers); silent != json.end() && silent->is_array()) {
+    for (const Json& s : *silent)
+      out.silent.push_back({TextAt(s, "nodeName"), TextAt(s, "message")});
+  }
   for (const Json& item : json["items"]) {
     const Json spec = item.is_object() ? item.value("spec", Json::object()) : Json::object();
     const Json status = item.is_object() ? item.value("status", Json::object()) : Json::object();
@@ -391,7 +397,7 @@ StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view text) 
         if (key.ends_with(std::string("/") + kClusterId)) r.cluster_id = value.get<std::string>();
       }
     }
-    out.push_back(std::move(r));
+    out.records.push_back(std::move(r));
   }
   return out;
 }

@@ -1,8 +1,8 @@
 // What the command line and the server say to each other about snapshots: POST /db/snapshot and its answers, as JSON.
 // The shapes are RKE2's, so that its own command line can talk to our server and its users' scripts can read our lists.
 // Ours on top: "compression" in the request; "s3": false, for no S3 although the server has it on; "s3Retention" for the
-// server's own S3; "sse", "sseKmsKeyId", "storageClass" and "bandwidthLimit" in "s3"; "considered" in the answer; and
-// progress lines if the client accepts application/x-ndjson:
+// server's own S3; "sse", "sseKmsKeyId", "storageClass" and "bandwidthLimit" in "s3"; "considered" and "silentServers" in
+// answers; and progress lines if the client accepts application/x-ndjson:
 //   {"progress":{"done":1048576,"total":20975648}}    any number of them; in an upload with "step":"upload".
 //                                                      The last one comes again every 10 s while nothing moves, or zeros
 //   {"result":...} or {"error":...}                    the last line: what would have been the whole answer
@@ -73,11 +73,20 @@ struct SnapshotRecord {
   std::optional<S3Options> s3;  // of a copy in S3: where it is; without secrets
 };
 
+struct SnapshotListing {
+  std::vector<SnapshotRecord> records;
+  // Servers of the cluster that did not tell, so that theirs are not among the records.
+  struct SilentServer {
+    std::string node, why;
+  };
+  std::vector<SilentServer> silent = {};
+};
+
 // Answer to list: a Kubernetes List of ETCDSnapshotFile, 4 spaces of indent and a newline, as `etcd-snapshot ls -o json`
 // prints it. `label_domain` is the distribution's ("etcd.rke2.cattle.io"); any domain is read.
-std::string EncodeSnapshotList(const std::vector<SnapshotRecord>& records,
-                               std::string_view label_domain);
-StatusOr<std::vector<SnapshotRecord>> DecodeSnapshotList(std::string_view json);
+// Ours on top: "silentServers":[{"nodeName":...,"message":...}] beside the items, only if there are any.
+std::string EncodeSnapshotList(const SnapshotListing& list, std::string_view label_domain);
+StatusOr<SnapshotListing> DecodeSnapshotList(std::string_view json);
 
 // An error as a Kubernetes Status object, and the HTTP code that goes with it. Hint and code survive the way to our client.
 int HttpCodeOf(const Status& status);

@@ -101,17 +101,17 @@ TEST(SnapshotApi, ACopyInS3IsARowOfItsOwn) {
                         .cluster_id = "c"};
   record.s3 =
       S3Options{.endpoint = "h", .secret_key = Secret("hidden"), .bucket = "b", .folder = "f"};
-  const std::string json = EncodeSnapshotList({record}, "x");
+  const std::string json = EncodeSnapshotList({.records = {record}}, "x");
   for (const char* part :
        {R"("name": "s3-a-n-1")", R"("x/snapshot-storage-node": "s3")", R"("nodeName": "n")",
         R"("x/snapshot-cluster-id": "c")", R"("prefix": "f")", R"("region": "us-east-1")"}) {
     EXPECT_NE(json.find(part), std::string::npos) << part << json;
   }
   EXPECT_EQ(json.find("hidden"), std::string::npos);
-  const SnapshotRecord back = DecodeSnapshotList(json)->front();
+  const SnapshotRecord back = DecodeSnapshotList(json)->records.front();
   EXPECT_EQ(back.s3->folder, "f");
   EXPECT_EQ(back.cluster_id, "c");
-  EXPECT_EQ(EncodeSnapshotList({back}, "x"), json);
+  EXPECT_EQ(EncodeSnapshotList({.records = {back}}, "x"), json);
 }
 
 TEST(SnapshotApi, APruneSaysWhatItCounted) {
@@ -131,7 +131,7 @@ TEST(SnapshotApi, ListHasTheShapeThatScriptsKnow) {
                               .created_at = absl::FromUnixSeconds(1753178523),
                               .token_hash = "2bb80d537b1d",
                               .metadata = {{"a", "b"}}};
-  EXPECT_EQ(EncodeSnapshotList({record}, "etcd.rke2.cattle.io"), R"({
+  EXPECT_EQ(EncodeSnapshotList({.records = {record}}, "etcd.rke2.cattle.io"), R"({
     "kind": "List",
     "apiVersion": "v1",
     "metadata": {},
@@ -165,11 +165,24 @@ TEST(SnapshotApi, ListHasTheShapeThatScriptsKnow) {
     ]
 }
 )");
-  const auto back = DecodeSnapshotList(EncodeSnapshotList({record}, "x")).value();
+  const auto back =
+      DecodeSnapshotList(EncodeSnapshotList({.records = {record}}, "x")).value().records;
   EXPECT_EQ(back[0].name, record.name);
   EXPECT_EQ(back[0].bytes, record.bytes);
   EXPECT_EQ(back[0].token_hash, record.token_hash);
   EXPECT_EQ(back[0].created_at, record.created_at);
+}
+
+TEST(SnapshotApi, AListSaysWhichServersDidNotTell) {
+  EXPECT_EQ(EncodeSnapshotList({}, "x").find("silentServers"), std::string::npos);
+  const std::string json =
+      EncodeSnapshotList({.records = {}, .silent = {{"n2", "no answer"}}}, "x");
+  const SnapshotListing back = DecodeSnapshotList(json).value();
+  ASSERT_EQ(back.silent.size(), 1u);
+  EXPECT_EQ(back.silent[0].node, "n2");
+  EXPECT_EQ(back.silent[0].why, "no answer");
+  EXPECT_TRUE(DecodeSnapshotList(R"({"items":[],"silentServers":"none"})")->silent.empty());
+  EXPECT_EQ(DecodeSnapshotList(R"({"items":[],"silentServers":[1]})")->silent.size(), 1u);
 }
 
 TEST(SnapshotApi, ErrorsKeepCodeMessageAndHintOnTheWay) {

@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "ops/fence.h"
+#include "server/cluster_entry.h"
 #include "supervisor_client/supervisor_client.h"
 
 namespace holdfast {
@@ -14,13 +14,13 @@ inline constexpr absl::Duration kPeerPatience = absl::Seconds(2);
 
 // `ask(client, i)` is called on a thread of its own for each server, with a client to it.
 template <typename Ask>
-void AskServers(const std::vector<KnownServer>& servers, const SupervisorAccess& access,
-                const Ask& ask) {
+void AskServers(const ClusterSetup& setup, const std::vector<KnownServer>& servers,
+                const SupervisorAccess& access, const Ask& ask) {
   std::vector<std::jthread> threads;
   threads.reserve(servers.size());
   for (std::size_t i = 0; i < servers.size(); ++i) {
     threads.emplace_back([&, i] {
-      const auto http = MakeHttpClient();
+      const auto http = setup.make_http();
       SupervisorClient client(*http, servers[i].url, access);
       client.SetPatience(kPeerPatience);
       ask(client, i);
@@ -28,12 +28,13 @@ void AskServers(const std::vector<KnownServer>& servers, const SupervisorAccess&
   }
 }
 
-inline std::vector<PeerAnswer> AskForInfo(const std::vector<KnownServer>& servers,
+inline std::vector<PeerAnswer> AskForInfo(const ClusterSetup& setup,
+                                          const std::vector<KnownServer>& servers,
                                           const SupervisorAccess& access) {
   std::vector<PeerAnswer> answers;
   for (const KnownServer& server : servers)
     answers.push_back({.server = server, .info = UnavailableError("not asked")});
-  AskServers(servers, access,
+  AskServers(setup, servers, access,
              [&](SupervisorClient& client, std::size_t i) { answers[i].info = client.Info(); });
   return answers;
 }

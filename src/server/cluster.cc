@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -24,6 +25,13 @@ constexpr absl::Duration kNodesFreshFor = absl::Seconds(2);
 constexpr absl::Duration kChangeRetry = absl::Seconds(1), kElectionPatience = absl::Seconds(15);
 // One answer of a server that lags behind is no proof.
 constexpr int kRemovedVerdictsNeeded = 2;
+
+// Why another server did not tell what it was asked.
+std::string WhySilent(const Status& status) {
+  return absl::IsUnauthenticated(status)
+             ? MessageOf(status) + " (if the token was rotated, start it again with the new one)"
+             : MessageOf(status);
+}
 
 }  // namespace
 
@@ -64,7 +72,7 @@ bool Cluster::CheckFence() {
   if (servers.empty()) return true;
   const auto own = ReadOwnData(setup_.fs, setup_.layout);
   if (!own.ok() || !*own) return true;  // etcd says what is wrong with its files
-  const std::vector<PeerAnswer> answers = AskForInfo(servers, Access());
+  const std::vector<PeerAnswer> answers = AskForInfo(setup_, servers, Access());
   NoteSituation(answers);
   FenceVerdict verdict =
       JudgeAnswers(**own, answers, setup_.server_url, std::string(setup_.distribution.name));
@@ -81,23 +89,28 @@ bool Cluster::CheckFence() {
 
 void Cluster::NoteSituation(const std::vector<PeerAnswer>& answers) {
   std::vector<std::string> missing;
+  std::set<std::string> counted = {setup_.node_name};
   for (const PeerAnswer& answer : answers) {
+    counted.insert(answer.info.ok() ? answer.info->node_name : answer.server.name);
     if (!answer.info.ok())
       missing.push_back(fmt::format(
           "{} ({})", answer.server.name.empty() ? answer.server.url : answer.server.name,
           MessageOf(answer.info.status())));
   }
   const std::size_t reached = answers.size() + 1 - missing.size();
-  std::size_t all = answers.size() + 1;
   const bool healthy = keeper_.health().ok();
   // A member that has just joined may not be known to us as a server yet. etcd lists them without quorum too.
   if (const auto client = keeper_.client(); client.ok() && !healthy) {
-    if (const auto members = (*client)->ListMembers(); members.ok()) {
-      const auto voters = std::count_if(members->begin(), members->end(),
-                                        [](const etcd::MemberInfo& m) { return !m.is_learner; });
-      all = std::max(all, static_cast<std::size_t>(voters));
+    auto members = (*client)->ListMembers().value_or(std::vector<etcd::MemberInfo>());
+    std::erase_if(members, [](const etcd::MemberInfo& m) { return m.is_learner; });
+    for (const etcd::MemberInfo& m : members) {
+      if (reached + missing.size() >= members.size()) break;  // --server may be any of them
+      const std::string name = NodeNameOf(m);
+      if (!counted.contains(name))
+        missing.push_back(fmt::format("{} ({})", name, Join(m.peer_urls, ", ")));
     }
   }
+  const std::size_t all = reached + missing.size();
   std::string text;
   if (reached < all / 2 + 1) {
     text = fmt::format("no quorum: {} of {} servers can be reached, {} are needed; missing: {}",
@@ -164,6 +177,12 @@ Status Cluster::KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& stat
   RETURN_IF_ERROR(RegisterNode(client, prefix(), OwnRecord()));
   // A lone server has nobody who could miss it, and its datastore stays as its users wrote it.
   if (members.size() > 1) RETURN_IF_ERROR(KeepNodeAlive(client, prefix(), setup_.node_name));
+  ASSIGN_OR_RETURN(const auto others, OtherServers(client, members));
+  return WriteKnownServers(setup_.fs, setup_.layout, others);
+}
+
+StatusOr<std::vector<KnownServer>> Cluster::OtherServers(
+    etcd::Client& client, const std::vector<etcd::MemberInfo>& members) {
   ASSIGN_OR_RETURN(const auto nodes, ReadNodes(client, prefix()));
   std::vector<KnownServer> servers;
   for (const RegisteredNode& known : nodes) {
@@ -173,7 +192,18 @@ Status Cluster::KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& stat
         MemberOfNode(members, node.name) != nullptr)
       servers.push_back({node.name, node.supervisor_url});
   }
-  return WriteKnownServers(setup_.fs, setup_.layout, servers);
+  return servers;
+}
+
+std::vector<KnownServer> Cluster::OtherServersNow() {
+  const auto ask = [&]() -> StatusOr<std::vector<KnownServer>> {
+    RETURN_IF_ERROR(keeper_.health());
+    ASSIGN_OR_RETURN(const auto client, keeper_.client());
+    ASSIGN_OR_RETURN(const auto members, client->ListMembers());
+    return OtherServers(*client, members);
+  };
+  auto servers = ask();
+  return servers.ok() ? *std::move(servers) : ReadKnownServers(setup_.fs, setup_.layout);
 }
 
 // --- what is answered ---
@@ -223,25 +253,22 @@ StatusOr<Secret> Cluster::Bootstrap() {
   return Secret(EncodeBootstrap(files));
 }
 
-std::vector<SnapshotRecord> Cluster::PeersSnapshots() {
-  const std::vector<KnownServer> servers = ReadKnownServers(setup_.fs, setup_.layout);
+void Cluster::AddPeersSnapshots(SnapshotListing& list) {
+  const std::vector<KnownServer> servers = OtherServersNow();
   std::vector<StatusOr<std::string>> answers(servers.size(), UnavailableError("not asked"));
-  AskServers(servers, Access(), [&](SupervisorClient& client, std::size_t i) {
+  AskServers(setup_, servers, Access(), [&](SupervisorClient& client, std::size_t i) {
     answers[i] =
         client.Snapshot({.operation = "list", .names = {}, .no_s3 = true, .local = true}, {});
   });
-  std::vector<SnapshotRecord> out;
   for (std::size_t i = 0; i < servers.size(); ++i) {
-    auto records = answers[i].ok() ? DecodeSnapshotList(*answers[i])
-                                   : StatusOr<std::vector<SnapshotRecord>>(answers[i].status());
-    if (!records.ok()) {
-      LogWarn("The list of snapshots is without those of {}: {}", servers[i].name,
-              MessageOf(records.status()));
+    auto theirs = answers[i].ok() ? DecodeSnapshotList(*answers[i])
+                                  : StatusOr<SnapshotListing>(answers[i].status());
+    if (!theirs.ok()) {
+      list.silent.push_back({servers[i].name, WhySilent(theirs.status())});
       continue;
     }
-    for (SnapshotRecord& record : *records) out.push_back(std::move(record));
+    for (SnapshotRecord& record : theirs->records) list.records.push_back(std::move(record));
   }
-  return out;
 }
 
 NodeStatus Cluster::Self() {
@@ -285,19 +312,25 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     ASSIGN_OR_RETURN(known, ReadNodes(**client, prefix()));
     ASSIGN_OR_RETURN(members, (*client)->ListMembers());
   } else {
-    // Without quorum: the servers we remember.
+    // Without quorum: the servers we remember, and the members that etcd does.
     for (const KnownServer& server : ReadKnownServers(setup_.fs, setup_.layout))
       known.push_back(
           {{.name = server.name, .role = kServerRole, .supervisor_url = server.url}, false});
+    if (auto remembered = client.ok() ? (*client)->ListMembers()
+                                      : StatusOr<std::vector<etcd::MemberInfo>>(client.status());
+        remembered.ok())
+      members = *std::move(remembered);
   }
   const auto is_known = [&](const std::string& name) {
     return std::any_of(known.begin(), known.end(),
                        [&](const auto& n) { return n.node.name == name; });
   };
-  if (!is_known(setup_.node_name)) known.push_back({OwnRecord(), true});
+  if (!is_known(setup_.node_name)) {
+    known.push_back({OwnRecord(), true});
+    known.back().node.created = absl::UnixEpoch();  // the datastore knows
+  }
   for (const etcd::MemberInfo& member : members) {
-    const std::string name =
-        member.name.empty() ? fmt::format("{:x}", member.id) : NodeOfMember(member.name);
+    const std::string name = NodeNameOf(member);
     if (!is_known(name))
       known.push_back(
           {{.name = name, .role = kServerRole, .address = Join(member.peer_urls, ",")}, false});
@@ -313,6 +346,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
     if (const auto* member = MemberOfNode(members, node.node.name)) {
       row.member_id = MemberIdText(member->id);
       row.is_learner = member->is_learner;
+      if (member->name.empty()) row.reason = "it was added to the cluster and has not started yet";
     } else if (node.node.role == kServerRole && lost.ok()) {
       row.reason = "it is no member of the cluster";
     }
@@ -331,14 +365,14 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
       rows.push_back(i);
     }
   }
-  AskServers(servers, Access(), [&](SupervisorClient& client, std::size_t i) {
+  AskServers(setup_, servers, Access(), [&](SupervisorClient& client, std::size_t i) {
     answers[rows[i]] = client.Node(setup_.distribution.name);
   });
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (out[i].node.role != kServerRole) continue;
     if (!answers[i].ok()) {
       if (out[i].reason.empty() || !ask[i].url.empty())
-        out[i].reason = MessageOf(answers[i].status());
+        out[i].reason = WhySilent(answers[i].status());
       continue;
     }
     // Another server may have taken the address over.
@@ -442,7 +476,7 @@ Status Cluster::RemoveMember(const std::vector<MemberHealth>& members,
       removed = client.status();
       if (removed.ok()) removed = (*client)->RemoveMember(target.id);
       if (removed.ok() || etcd::RefusalOf(removed) == etcd::Refusal::kUnknownMember)
-        return client.ok() ? ForgetNode(**client, prefix(), NodeOfMember(target.name)) : OkStatus();
+        return client.ok() ? ForgetNode(**client, prefix(), NodeNameOf(target)) : OkStatus();
     }
     if (!etcd::MayPass(removed) || deadline.passed())
       return Annotate(removed, fmt::format("remove {}", target.name));
@@ -454,15 +488,19 @@ Status Cluster::RemoveMember(const std::vector<MemberHealth>& members,
 Status Cluster::RemoveNode(const NodeRemoval& removal) {
   const std::unique_lock one(one_change_, std::try_to_lock);
   if (!one.owns_lock()) return AbortedError("another change of the cluster goes on here");
-  RETURN_IF_ERROR(keeper_.health(), "this server cannot change the cluster now");
-  ASSIGN_OR_RETURN(const auto client, keeper_.client());
-  auto nodes = ReadNodes(*client, prefix());
+  const auto read = [&]() -> StatusOr<std::vector<RegisteredNode>> {
+    RETURN_IF_ERROR(keeper_.health(), "this server cannot change the cluster now");
+    ASSIGN_OR_RETURN(const auto client, keeper_.client());
+    return ReadNodes(*client, prefix());
+  };
+  auto nodes = read();
   // Who is to be removed has often just died, perhaps as the leader: an election ends by itself.
   const Deadline election(setup_.clock, kElectionPatience);
   while (etcd::MayPass(nodes.status()) && !election.passed() &&
          setup_.clock.Sleep(kChangeRetry, setup_.stop))
-    nodes = ReadNodes(*client, prefix());
+    nodes = read();
   RETURN_IF_ERROR(nodes.status());
+  ASSIGN_OR_RETURN(const auto client, keeper_.client());
   ASSIGN_OR_RETURN(const auto members, client->ListMembers());
   const std::vector<MemberHealth> health = HealthOf(members);
   const bool registered = std::any_of(nodes->begin(), nodes->end(), [&](const RegisteredNode& n) {

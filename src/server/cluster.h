@@ -44,8 +44,8 @@ class Cluster final : public ClusterBackend {
   // While etcd is not healthy: how many servers can be reached, and why not the others. Empty if that is no news.
   std::string Situation() const;
 
-  // Those in the other servers' directories. A server that does not answer is left out, with a warning.
-  std::vector<SnapshotRecord> PeersSnapshots();
+  // Those in the other servers' directories, and which servers did not tell.
+  void AddPeersSnapshots(SnapshotListing& list);
 
   StatusOr<ClusterInfo> Info() override;
   StatusOr<Secret> Bootstrap() override;
@@ -64,6 +64,10 @@ class Cluster final : public ClusterBackend {
   bool CheckFence();
   void TakePart();
   Status KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& status);
+  // Those that have a record and a member. The second: as the datastore says, or else as it was when it last did.
+  StatusOr<std::vector<KnownServer>> OtherServers(etcd::Client& client,
+                                                  const std::vector<etcd::MemberInfo>& members);
+  std::vector<KnownServer> OtherServersNow();
   void NoteSituation(const std::vector<PeerAnswer>& answers);
 
   StatusOr<std::vector<NodeStatus>> LookAtNodes();

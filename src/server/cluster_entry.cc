@@ -78,7 +78,7 @@ Status ClusterEntry::LeaveTombstone() {
 }
 
 Status ClusterEntry::Rejoin(const OwnData& own) {
-  auto http = MakeHttpClient();
+  auto http = setup_.make_http();
   ASSIGN_OR_RETURN(JoinedCluster cluster, FetchCluster(setup_.clock, *http, Request()));
   switch (StandingWith(own, cluster.info)) {
     case Standing::kMember:
@@ -111,9 +111,10 @@ Status ClusterEntry::CheckFence(const OwnData& own, const Secret& password) {
   if (servers.empty() || password.empty()) return OkStatus();
   const SupervisorAccess access = PeerAccess(setup_, password);
   const std::string program(setup_.distribution.name);
-  FenceVerdict verdict = JudgeAnswers(own, AskForInfo(servers, access), setup_.server_url, program);
+  FenceVerdict verdict =
+      JudgeAnswers(own, AskForInfo(setup_, servers, access), setup_.server_url, program);
   if (verdict.standing == Standing::kRemoved && setup_.clock.Sleep(kAskAgainAfter, setup_.stop))
-    verdict = JudgeAnswers(own, AskForInfo(servers, access), setup_.server_url, program);
+    verdict = JudgeAnswers(own, AskForInfo(setup_, servers, access), setup_.server_url, program);
   if (verdict.standing != Standing::kRemoved || setup_.server_url.empty()) return verdict.refusal;
   RETURN_IF_ERROR(setup_.fs.OpenOrCreate(setup_.layout.tombstone(), 0600).status());
   return LeaveTombstone();
@@ -121,7 +122,7 @@ Status ClusterEntry::CheckFence(const OwnData& own, const Secret& password) {
 
 Status ClusterEntry::Reconcile() {
   if (cluster_) return OkStatus();
-  auto http = MakeHttpClient();
+  auto http = setup_.make_http();
   auto cluster = AskCluster(*http, Request());
   if (cluster.ok()) {
     // Not fatal: a setting is changed on one server after the other.
@@ -147,7 +148,7 @@ Status ClusterEntry::FetchToJoin() {
   }
   LogInfo("Joining the cluster at {}", setup_.server_url);
   if (!cluster_) {
-    auto http = MakeHttpClient();
+    auto http = setup_.make_http();
     ASSIGN_OR_RETURN(JoinedCluster cluster, FetchCluster(setup_.clock, *http, Request()));
     Take(std::move(cluster));
   }
@@ -162,7 +163,7 @@ void ClusterEntry::Take(JoinedCluster cluster) {
 }
 
 StatusOr<std::string> ClusterEntry::Join(const std::string& member_name) {
-  const auto http = MakeHttpClient();
+  const auto http = setup_.make_http();
   SupervisorClient supervisor(*http, setup_.server_url, cluster_->access);
   const auto connect =
       [&](const std::vector<std::string>& urls) -> StatusOr<std::unique_ptr<etcd::Client>> {

@@ -2,6 +2,8 @@
 // and how it becomes a member if it has none (ops/join.h).
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -28,6 +30,7 @@ struct ClusterSetup {
   bool rejoin = false;
   ClusterConfig config;
   std::stop_token stop;
+  std::function<std::unique_ptr<HttpClient>()> make_http = MakeHttpClient;
 };
 
 class ClusterEntry {

@@ -69,6 +69,17 @@ TEST_F(EtcdKeeperTest, GivesUpAfterFiveStartsWithGrowingPausesBetween) {
   EXPECT_NE(metrics_.Page().find("x_etcd_healthy 0\n"), std::string::npos);
 }
 
+TEST_F(EtcdKeeperTest, WhyEtcdDiedIsItsErrorAndNotWhatElseItSaid) {
+  Start(R"(echo '{"level":"warn","msg":"a slow disk"}'
+echo '{"level":"fatal","msg":"failed to save","error":"no space left on device"}'
+echo '{"level":"warn","msg":"lost a peer"}'
+echo 'goroutine 1 [running]:' >&2
+exit 1)");
+  clock_.WaitForSleep();
+  EXPECT_EQ(MessageOf(keeper_->health()),
+            "etcd ended with exit code 1: failed to save error=no space left on device");
+}
+
 TEST_F(EtcdKeeperTest, AProgramThatCannotBeExecutedIsTriedAgainToo) {
   StartProgram(dir_ / "not-there");
   for (int i = 0; i < 4; ++i) clock_.Advance(clock_.WaitForSleep());

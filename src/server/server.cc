@@ -128,14 +128,12 @@ class Server final : public ApiBackend {
   StatusOr<SnapshotResult> DeleteSnapshots(const SnapshotRequest& request) override {
     return snapshots_->Delete(request);
   }
-  StatusOr<std::vector<SnapshotRecord>> ListSnapshots(const SnapshotRequest& request) override {
-    ASSIGN_OR_RETURN(std::vector<SnapshotRecord> records, snapshots_->List(request));
+  StatusOr<SnapshotListing> ListSnapshots(const SnapshotRequest& request) override {
+    SnapshotListing list;
+    ASSIGN_OR_RETURN(list.records, snapshots_->List(request));
     // A directory that the caller names is this server's.
-    if (!request.local && !request.directory) {
-      for (SnapshotRecord& record : cluster_->PeersSnapshots())
-        records.push_back(std::move(record));
-    }
-    return records;
+    if (!request.local && !request.directory) cluster_->AddPeersSnapshots(list);
+    return list;
   }
 
  private:

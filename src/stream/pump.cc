@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -163,8 +164,13 @@ StatusOr<std::uint64_t> Pump(Source& source, std::span<Sink* const> sinks,
   Ring ring(sinks.size());
   const std::stop_callback stop(options.stop, [&ring] { ring.Stop(); });
   std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < sinks.size(); ++i) {
-    threads.emplace_back(RunSink, std::ref(ring), i, std::ref(*sinks[i]));
+  threads.reserve(sinks.size());
+  try {
+    for (std::size_t i = 0; i < sinks.size(); ++i)
+      threads.emplace_back(RunSink, std::ref(ring), i, std::ref(*sinks[i]));
+  } catch (const std::system_error& error) {  // the library's only way to say it
+    // Those that did start wait for blocks until they are told.
+    ring.Fail(ResourceExhaustedError("cannot start a thread: {}", error.what()));
   }
   const StatusOr<std::uint64_t> bytes = ReadAll(source, ring, options);
   if (bytes.ok()) {

@@ -1,6 +1,7 @@
 #include "stream/pump.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <functional>
@@ -80,6 +81,26 @@ TEST(Pump, ShortReadsStillMakeFullBlocks) {
 TEST(Pump, WithoutSinksTheBytesAreCounted) {
   CountingSource source(3 * kBlock);
   EXPECT_EQ(Pump(source, {}).value(), 3 * kBlock);
+}
+
+TEST(Pump, WhereNotEveryThreadCanStartTheOthersEnd) {
+  // Stacks of a tebibyte: some of them fit into the address space, 200 do not.
+  pthread_attr_t usual, huge;
+  ASSERT_EQ(::pthread_getattr_default_np(&usual), 0);
+  ASSERT_EQ(::pthread_attr_init(&huge), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&huge, std::size_t{1} << 40), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&huge), 0);
+  CountingSource source(kBlock);
+  std::vector<StringSink> sinks(200);
+  std::vector<Sink*> pointers;
+  for (StringSink& sink : sinks) pointers.push_back(&sink);
+  const Status status = Pump(source, pointers).status();
+  ASSERT_EQ(::pthread_setattr_default_np(&usual), 0);
+  ::pthread_attr_destroy(&usual);
+  ::pthread_attr_destroy(&huge);
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(source.bytes_read, 0u);
+  for (const StringSink& sink : sinks) EXPECT_FALSE(sink.finished());
 }
 
 TEST(Pump, ProgressIsToldAfterEachBlockOnTheCallingThread) {

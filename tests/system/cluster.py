@@ -15,12 +15,12 @@ PATIENCE = 150
 
 
 class Cluster:
-    """`servers` servers that make one cluster, and `agents` agents of it, each on a host of its own."""
+    """`servers` servers that make one cluster, and `agents` agents of it, each on a host of its own. `options` are a server's."""
 
-    def __init__(self, bench, servers=3, agents=0):
+    def __init__(self, bench, servers=3, agents=0, **options):
         names = [f"server-{i}" for i in range(servers)] + [f"agent-{i}" for i in range(agents)]
         self.bench, self.lab = bench, Lab(bench, *names)
-        self.servers = [self.lab[name].server() for name in names[:servers]]
+        self.servers = [self.lab[name].server(**options) for name in names[:servers]]
         self.agents = [Agent(self, self.lab[name]) for name in names[servers:]]
 
     @property
@@ -205,6 +205,24 @@ class Agent:
 def server_tls(server):
     directory = server.data_dir / "server/tls/etcd"
     return directory / "server-ca.crt", directory / "client.crt", directory / "client.key"
+
+
+def writer_to_all(cluster):
+    """A client that knows all servers, on a host of its own."""
+    host = cluster.lab.add("client")
+    return Writer(host, [(server.host.address, 2379) for server in cluster.servers], server_tls(cluster.first))
+
+
+def kill_leaders(cluster, writer, times):
+    """One leader after the other dies and returns, and the writer goes on each time."""
+    for _ in range(times):
+        writer.wait_progress()
+        leader = cluster.wait_leader()
+        leader.kill()
+        others = [server for server in cluster.servers if server is not leader]
+        wait_for(lambda: cluster.leader(others) not in (None, leader), "another leader", PATIENCE)
+        writer.wait_progress()
+        leader.start()
 
 
 class Writer:

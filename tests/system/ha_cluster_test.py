@@ -1,14 +1,20 @@
 """A cluster in good and bad days: servers join, agents reach it through localhost, members die, are cut off and come back, and
 nothing that was acknowledged is lost."""
+import json
 import pathlib
 import re
 
-from cluster import PATIENCE, Cluster, Writer, member_id, members, server_tls
+from cluster import PATIENCE, Cluster, Writer, kill_leaders, member_id, members, writer_to_all
 from harness import check, contains, equal, wait_for
 
 
 def values(server, prefix="/key/"):
     return sorted(server.etcdctl("get", prefix, "--prefix", "--print-value-only").split())
+
+
+def ok(result):
+    check(result.code == 0, result)
+    return result
 
 
 def arguments(pid):
@@ -17,12 +23,6 @@ def arguments(pid):
 
 def writer_through(cluster, agent):
     return Writer(agent.host, [("127.0.0.1", 2379)], agent.tls)
-
-
-def writer_to_all(cluster):
-    """A client that knows all servers, on a host of its own."""
-    host = cluster.lab.add("client")
-    return Writer(host, [(server.host.address, 2379) for server in cluster.servers], server_tls(cluster.first))
 
 
 def test_three_servers_and_an_agent_are_one_cluster(bench):
@@ -87,14 +87,7 @@ def test_five_servers_go_on_when_two_die(bench):
 def test_no_acknowledged_key_is_lost_while_leaders_are_killed(bench):
     cluster = Cluster(bench).start()
     writer = writer_to_all(cluster)
-    for _ in range(5):
-        writer.wait_progress()
-        leader = cluster.wait_leader()
-        leader.kill()
-        others = [server for server in cluster.servers if server is not leader]
-        wait_for(lambda: cluster.leader(others) not in (None, leader), "another leader", PATIENCE)
-        writer.wait_progress()
-        leader.start()
+    kill_leaders(cluster, writer, times=5)
     writer.stop()
     for server in cluster.servers:
         writer.check_nothing_lost(server)
@@ -184,6 +177,25 @@ def test_an_agent_knows_servers_that_join_later(bench):
     equal(values(late), ["x"])
 
 
+def test_an_agent_that_is_removed_ends_and_comes_back_when_it_is_started(bench):
+    cluster = Cluster(bench, servers=2, agents=1).start()
+    cluster.wait_all_ready()
+    agent, second = cluster.agents[0], cluster.servers[1]
+    ok(cluster.first.holdfast("node", "remove", agent.name))
+    equal(agent.process.wait(PATIENCE), 4, "exit code of the agent")
+    contains(agent.log_text(), "agent agent-0 was removed from the cluster")
+    cluster.wait_nodes({"server-0": "Ready", "server-1": "Ready"})
+    agent.start()
+    cluster.wait_all_ready(seen_from=second)
+    # Removed while it is cut off: it learns of it when it is back.
+    cluster.lab.cut(agent.host)
+    cluster.wait_nodes({"server-0": "Ready", "server-1": "Ready", "agent-0": "NotReady"})
+    ok(second.holdfast("node", "remove", agent.name))
+    cluster.lab.heal()
+    equal(agent.process.wait(PATIENCE), 4, "exit code of the agent")
+    cluster.wait_nodes({"server-0": "Ready", "server-1": "Ready"})
+
+
 def test_a_rolling_restart_under_load_loses_nothing(bench):
     cluster = Cluster(bench, agents=1).start()
     writer = writer_through(cluster, cluster.agents[0])
@@ -254,3 +266,15 @@ def test_each_server_takes_its_snapshots_and_all_are_listed_everywhere(bench):
     table = cluster.first.snapshot("ls").out
     for server in cluster.servers:
         contains(table, server.name)
+    # Another server may be asked by the words that server and agent know.
+    second, dead = cluster.servers[1:]
+    named = ok(cluster.first.snapshot("ls", "--local", f"--server={second.url}", f"--token={second.token}"))
+    equal([server.name in named.out for server in cluster.servers], [False, True, False], named)
+    dead.kill()
+    for flags in [], ["-o", "json"]:
+        result = ok(cluster.first.snapshot("ls", *flags))
+        contains(result.err, f"The list is without the snapshots of {dead.name}")
+        check(dead.name not in result.out, result)
+    equal(len(json.loads(result.out)["items"]), 2)
+    nodes = ok(second.holdfast("node", "ls", "-o", "json", f"--server={cluster.first.url}"))
+    equal([n["name"] for n in json.loads(nodes.out)["nodes"] if n["ready"]], ["server-0", "server-1"])

@@ -1,4 +1,6 @@
 """Who belongs to a cluster: joins that crash or are refused, nodes that leave, tokens, and who may ask for what."""
+import re
+
 from cluster import PATIENCE, Cluster, is_voter, members
 from crash_test import need_strace, strace
 from harness import check, contains, equal, wait_for
@@ -160,6 +162,18 @@ def test_what_would_end_the_cluster_is_not_removed(bench):
     check(result.code != 0, "the last voter was removed", result)
     first.etcdctl("put", "/key/1", "x")
     check(first.holdfast("node", "remove", "nobody").code != 0, "a node that is not there was removed")
+
+
+def test_a_member_that_never_started_is_shown_and_removed(bench):
+    cluster = Cluster(bench, servers=1).start()
+    first = cluster.first
+    added = first.etcdctl("member", "add", "x", "--learner", "--peer-urls=https://192.0.2.200:2380")
+    member = re.search(r"Member +([0-9a-f]+) added", added).group(1)
+    cluster.wait_nodes({"server-0": "Ready", member: "NotReady"})
+    contains(ok(first.holdfast("node", "ls")).err, f"{member} is not ready: it was added to the cluster and has not started yet")
+    check(first.holdfast("node", "remove", member).code != 0, "it was removed without --force")
+    ok(first.holdfast("node", "remove", member, "--force"))
+    cluster.wait_nodes({"server-0": "Ready"})
 
 
 def test_tokens_are_rotated_and_old_snapshots_keep_theirs(bench):

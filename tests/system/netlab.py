@@ -115,7 +115,7 @@ class HostServer(Server):
 
     # Some members elect one of them: a second without a leader is enough on one machine, also a loaded one.
     PACE = ["--etcd-arg=heartbeat-interval=100", "--etcd-arg=election-timeout=1000",
-            "--etcd-arg=enable-grpc-gateway=true"]  # for cluster.Writer
+            "--etcd-arg=enable-grpc-gateway=true", "--etcd-arg=listen-client-http-urls="]  # on the client port, for cluster.Writer
 
     def __init__(self, host, etcd_dir=None, program=BIN, distribution="holdfast"):
         self.host, self.bench, self.name, self.program = host, host, host.name, program

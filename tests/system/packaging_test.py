@@ -11,7 +11,7 @@ import time
 from harness import BIN, TOP, Skip, check, contains, equal, wait_for
 from probe import mode
 
-UNIT = TOP / "packaging/holdfast-server.service"
+UNITS = "holdfast-server.service", "holdfast-agent.service"
 
 
 def install(bench, destdir, *flags, **env):
@@ -80,30 +80,35 @@ def test_a_socket_that_nobody_reads_holds_nothing_up(bench):
     server.stop()
 
 
-def test_the_unit(bench):
+def test_the_units(bench):
     root = bench.dir / "root"
     equal(install(bench, root).code, 0)
-    unit = root / "usr/local/lib/systemd/system/holdfast-server.service"
-    text = unit.read_text()
-    for line in ("Type=notify", "NotifyAccess=main", "ExecStart=/usr/local/bin/holdfast server", "Restart=always", "RestartSec=5s",
-                 "KillMode=mixed", "TimeoutStartSec=infinity", "LimitNOFILE=1048576", "EnvironmentFile=-/etc/default/holdfast-server",
-                 "After=network-online.target", "Wants=network-online.target", "WantedBy=multi-user.target"):
-        check(line in text.splitlines(), line, "not in", text)
-    if shutil.which("systemd-analyze") is None:
-        raise Skip("no systemd-analyze")
-    # Outside the root verify looks for the program as it stands there.
-    copy = bench.dir / "holdfast-server.service"
-    copy.write_text(text.replace("/usr/local/bin/holdfast", BIN))
-    result = bench.run("systemd-analyze", "verify", "--man=no", copy)
-    equal((result.code, [line for line in result.err.splitlines() if "holdfast" in line]), (0, []), result)
-    result = bench.run("systemd-analyze", "security", "--offline=true", "--threshold=50", copy)
-    equal(result.code, 0, result.out[-1500:])
+    for name in UNITS:
+        text = (root / "usr/local/lib/systemd/system" / name).read_text()
+        role = re.fullmatch(r"holdfast-(\w+)\.service", name).group(1)
+        for line in ("Type=notify", "NotifyAccess=main", f"ExecStart=/usr/local/bin/holdfast {role}", "Restart=always", "RestartSec=5s",
+                     "RestartPreventExitStatus=2 4", "TimeoutStartSec=infinity", "LimitNOFILE=1048576",
+                     f"EnvironmentFile=-/etc/default/holdfast-{role}", "After=network-online.target", "Wants=network-online.target",
+                     "WantedBy=multi-user.target"):
+            check(line in text.splitlines(), line, "not in", text)
+        if shutil.which("systemd-analyze") is None:
+            raise Skip("no systemd-analyze")
+        # Outside the root verify looks for the program as it stands there.
+        copy = bench.dir / name
+        copy.write_text(text.replace("/usr/local/bin/holdfast", BIN))
+        result = bench.run("systemd-analyze", "verify", "--man=no", copy)
+        equal((result.code, [line for line in result.err.splitlines() if "holdfast" in line]), (0, []), result)
+        result = bench.run("systemd-analyze", "security", "--offline=true", "--threshold=50", copy)
+        equal(result.code, 0, result.out[-1500:])
 
 
-def test_the_units_sandbox_allows_what_a_server_does(bench):
-    if shutil.which("strace") is None or bench.run("strace", "-o", "/dev/null", "true").code != 0:
-        raise Skip("strace does not work here")
-    [groups] = re.findall(r"^SystemCallFilter=(.*)$", UNIT.read_text(), re.M)
+STRACE = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=!futex,read,write,epoll_pwait", "-o"]
+
+
+def check_allowed(bench, unit, trace):
+    """What the trace has is what the unit allows."""
+    text, trace = (TOP / "packaging" / unit).read_text(), trace.read_text()
+    [groups] = re.findall(r"^SystemCallFilter=(.*)$", text, re.M)
     allowed, todo = set(), groups.split()
     while todo:
         group = todo.pop()
@@ -112,27 +117,46 @@ def test_the_units_sandbox_allows_what_a_server_does(bench):
             continue
         lines = bench.ok("systemd-analyze", "syscall-filter", group).out.splitlines()[1:]
         todo += [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-    trace = bench.dir / "trace"
-    server = bench.server()
-    args = server.server_args
-    server.server_args = lambda *flags: ["strace", "-f", "-qq", "-o", str(trace), "--seccomp-bpf", "-e", "trace=!futex,read,write,epoll_pwait",
-                                         *args(*flags)]
-    server.start("--etcd-expose-metrics", "--etcd-snapshot-schedule-cron=@every 1s")
-    tracer = server.process
-    server.fill(5)
-    server.save("--snapshot-compress")
-    server.save("--etcd-snapshot-compression=zstd")
-    wait_for(lambda: any(n.startswith("etcd-snapshot-") for n in server.names()), "a scheduled snapshot")
+    used = set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)", trace, re.M))
+    check(len(used) > 30, "the trace is too short", used)
+    equal(used - allowed - {"exit_group"}, set(), "system calls that", unit, "forbids")
+    families = set(re.findall(r"^\d+ +socket\((AF_\w+)", trace, re.M))
+    [may] = re.findall(r"^RestrictAddressFamilies=(.*)$", text, re.M)
+    equal(families - set(may.split()), set(), "address families that", unit, "forbids")
+    check(not re.search(r"PROT_WRITE\|PROT_EXEC", trace), "memory that can be written and executed")
+
+
+def stop_traced(bench, tracer):
     [pid] = [int(p) for p in bench.run("pgrep", "-P", str(tracer.pid)).out.split()]
     os.kill(pid, signal.SIGTERM)
     equal(tracer.wait(90), 0)
-    used = set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)", trace.read_text(), re.M))
-    check(len(used) > 50, "the trace is too short", used)
-    equal(used - allowed - {"exit_group"}, set(), "system calls that the unit forbids")
-    families = set(re.findall(r"^\d+ +socket\((AF_\w+)", trace.read_text(), re.M))
-    [may] = re.findall(r"^RestrictAddressFamilies=(.*)$", UNIT.read_text(), re.M)
-    equal(families - set(may.split()), set(), "address families that the unit forbids")
-    check(not re.search(r"PROT_WRITE\|PROT_EXEC", trace.read_text()), "memory that can be written and executed")
+
+
+def test_the_units_sandboxes_allow_what_server_and_agent_do(bench):
+    if shutil.which("strace") is None or bench.run("strace", "-o", "/dev/null", "true").code != 0:
+        raise Skip("strace does not work here")
+    trace = bench.dir / "trace"
+    server = bench.server()
+    args = server.server_args
+    server.server_args = lambda *flags: [*STRACE, str(trace), *args(*flags)]
+    server.start("--etcd-expose-metrics", "--etcd-snapshot-schedule-cron=@every 1s")
+    server.fill(5)
+    for flag in "--snapshot-compress", "--etcd-snapshot-compression=zstd":  # a scheduled one may be under way
+        wait_for(lambda: server.snapshot("save", flag).code == 0, "a save with " + flag)
+    wait_for(lambda: any(n.startswith("etcd-snapshot-") for n in server.names()), "a scheduled snapshot")
+
+    agent_trace, port, data = bench.dir / "agent-trace", bench.port(), bench.dir / "agent"
+    agent = bench.spawn([*STRACE, agent_trace, BIN, "agent", f"--server=https://127.0.0.1:{server.supervisor_port}",
+                         f"--token={server.token}", "--node-name=a", "--node-ip=127.0.0.1", f"--etcd-client-port={port}"], "agent.log",
+                        env={"HOLDFAST_DATA_DIR": str(data), "HOLDFAST_CONFIG_FILE": "/nowhere"})
+    tls = data / "agent/tls"
+    wait_for(lambda: bench.run(server.etcd_dir / "etcdctl", "--endpoints", f"https://127.0.0.1:{port}", "--cacert",
+                               tls / "etcd-server-ca.crt", "--cert", tls / "client.crt", "--key", tls / "client.key", "get",
+                               "x").code == 0, "the agent to pass connections on")
+    stop_traced(bench, agent)
+    stop_traced(bench, server.process)
+    check_allowed(bench, UNITS[0], trace)
+    check_allowed(bench, UNITS[1], agent_trace)
 
 
 def test_install_and_uninstall(bench):
@@ -142,14 +166,16 @@ def test_install_and_uninstall(bench):
         result = bench.run("sh", "-c", f"umask 077; exec {TOP}/packaging/install",
                            env={"DESTDIR": str(root), "PROGRAM": BIN, "PREFIX": prefix})
         equal(result.code, 0, result)
-        unit = root / (f"{prefix}/lib/systemd/system" if prefix == "/usr/local" else "/etc/systemd/system").strip("/") / "holdfast-server.service"
+        unit_dir = root / (f"{prefix}/lib/systemd/system" if prefix == "/usr/local" else "/etc/systemd/system").strip("/")
+        unit, agent_unit = (unit_dir / name for name in UNITS)
         program = root / prefix.strip("/") / "bin/holdfast"
         manual = root / prefix.strip("/") / "share/man/man8/holdfast.8"
         config = root / "etc/holdfast/config.yaml"
-        for path, expected in ((program, "0o755"), (manual, "0o644"), (unit, "0o644"), (config.parent, "0o700"), (config, "0o600"),
+        for path, expected in ((program, "0o755"), (manual, "0o644"), (unit, "0o644"), (agent_unit, "0o644"), (config.parent, "0o700"), (config, "0o600"),
                                (program.parent, "0o755"), (unit.parent, "0o755")):
             equal(mode(path), expected, path)
         contains(unit.read_text(), f"ExecStart={prefix}/bin/holdfast server\n")
+        contains(agent_unit.read_text(), f"ExecStart={prefix}/bin/holdfast agent\n")
         equal(program.read_bytes(), pathlib.Path(BIN).read_bytes())
         contains(bench.ok(program, "version").out, "holdfast version")
         # The sample says nothing that is not the default, and everything in it is known.
@@ -172,7 +198,7 @@ def test_install_and_uninstall(bench):
         result = install(bench, root, "--uninstall", PREFIX=prefix)
         equal(result.code, 0, result)
         contains(result.out, "are still there")
-        equal([p.exists() for p in (program, manual, unit, config, data)], [False, False, False, True, True])
+        equal([p.exists() for p in (program, manual, unit, agent_unit, config, data)], [False, False, False, False, True, True])
         equal(install(bench, root, "--uninstall", PREFIX=prefix).code, 0, "twice")
 
     for flags, env, words in ((["--nonsense"], {}, "unknown argument --nonsense"), ([], {"PROGRAM": "/nowhere"}, "build it first")):
