@@ -1,5 +1,7 @@
 #include "os/file_system.h"
 
+#include <unistd.h>
+
 #include "base/path.h"
 
 namespace holdfast {
@@ -25,6 +27,18 @@ Status MakeDirectories(FileSystem& fs, const std::string& path, std::uint32_t mo
   if (absl::IsAlreadyExists(made)) return OkStatus();  // somebody else was faster
   RETURN_IF_ERROR(made);
   return fs.SyncDirectory(DirName(path));
+}
+
+StatusOr<std::unique_ptr<File>> CreateUnnamedFile(FileSystem& fs, const std::string& directory) {
+  for (int i = 0;; ++i) {
+    const std::string path =
+        JoinPath(directory, fmt::format(".holdfast-{}-{}.part", ::getpid(), i));
+    auto file = fs.Create(path, 0600);
+    if (absl::IsAlreadyExists(file.status())) continue;
+    RETURN_IF_ERROR(file.status());
+    RETURN_IF_ERROR(fs.RemoveFile(path));
+    return file;
+  }
 }
 
 StatusOr<std::string> ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size_max) {

@@ -87,10 +87,15 @@ class FileSystem {
   // Swaps two names in one step; kUnimplemented where the kernel or file system cannot.
   virtual Status Exchange(const std::string& a, const std::string& b) = 0;
 
+  // A second name for the same file; kAlreadyExists if `to` is there.
+  virtual Status Link(const std::string& from, const std::string& to) = 0;
+
   virtual Status RemoveFile(const std::string& path) = 0;
   virtual Status RemoveEmptyDirectory(const std::string& path) = 0;
 
   virtual Status SetMode(const std::string& path, std::uint32_t mode) = 0;
+  // Gives `to` the owner and the group that `from` has.
+  virtual Status CopyOwner(const std::string& from, const std::string& to) = 0;
   virtual Status SetModified(const std::string& path, absl::Time time) = 0;
   virtual Status MakeSymlink(const std::string& target, const std::string& link) = 0;
 
@@ -112,6 +117,10 @@ StatusOr<bool> Exists(FileSystem& fs, const std::string& path);
 // The directory and its missing parents, each new one with `mode` and durable. Fine if it is there; kFailedPrecondition if
 // a file is.
 Status MakeDirectories(FileSystem& fs, const std::string& path, std::uint32_t mode);
+
+// A file (0600) on the disk of `directory` that has lost its name already: gone when it is closed, whatever happens. While it
+// is made it is called .holdfast-<pid>-<n>.part.
+StatusOr<std::unique_ptr<File>> CreateUnnamedFile(FileSystem& fs, const std::string& directory);
 
 // The whole file; kResourceExhausted if it is longer than `size_max`.
 StatusOr<std::string> ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/aligned_buffer.h"
 #include "os/atomic_file.h"
@@ -28,6 +29,28 @@ TEST_F(PosixFileSystemTest, ModesDoNotDependOnTheUmask) {
   EXPECT_EQ(fs_.Stat(dir_ / "f")->mode, 0644u);
   EXPECT_EQ(fs_.Stat(dir_ / "a")->mode, 0755u);
   EXPECT_EQ(fs_.Stat(dir_ / "a/b")->mode, 0755u);
+}
+
+TEST_F(PosixFileSystemTest, ALinkIsASecondNameAndReplacesNothing) {
+  Write(dir_ / "f", "one");
+  ASSERT_TRUE(fs_.Link(dir_ / "f", dir_ / "g").ok());
+  ASSERT_TRUE(fs_.RemoveFile(dir_ / "f").ok());
+  EXPECT_EQ(ReadFile(fs_, dir_ / "g", 100).value(), "one");
+  Write(dir_ / "f", "two");
+  EXPECT_TRUE(absl::IsAlreadyExists(fs_.Link(dir_ / "f", dir_ / "g")));
+  EXPECT_EQ(ReadFile(fs_, dir_ / "g", 100).value(), "one");
+}
+
+TEST_F(PosixFileSystemTest, OwnersAreCopied) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  Write(dir_ / "from", "");
+  Write(dir_ / "to", "");
+  ASSERT_EQ(::chown((dir_ / "from").c_str(), 1234, 4321), 0);
+  ASSERT_TRUE(fs_.CopyOwner(dir_ / "from", dir_ / "to").ok());
+  struct stat st;
+  ASSERT_EQ(::stat((dir_ / "to").c_str(), &st), 0);
+  EXPECT_EQ(st.st_uid, 1234u);
+  EXPECT_EQ(st.st_gid, 4321u);
 }
 
 TEST_F(PosixFileSystemTest, MakeDirectoriesRefusesAFileInTheWay) {

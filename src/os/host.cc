@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -97,26 +98,33 @@ std::string ListenerInode(int port) {
   return {};
 }
 
-// "etcd (pid 12)" of the process that has the socket open; empty if we cannot see it.
-std::string SocketOwner(const std::string& inode) {
-  const std::string wanted = "socket:[" + inode + "]";
+// "etcd (pid 12)" of a process with an open descriptor whose link in /proc `is_wanted`; empty if we see none.
+template <typename IsWanted>
+std::string ProcessWith(const IsWanted& is_wanted) {
   const auto processes = PosixFileSystem().List("/proc");
-  if (inode.empty() || !processes.ok()) return {};
+  if (!processes.ok()) return {};
   for (const DirectoryEntry& process : *processes) {
     if (!ParseUint(process.name)) continue;
     const std::string base = "/proc/" + process.name;
     const auto descriptors = PosixFileSystem().List(base + "/fd");
     if (!descriptors.ok()) continue;
     for (const DirectoryEntry& fd : *descriptors) {
-      char target[64];
-      const std::string link = base + "/fd/" + fd.name;
-      const ssize_t n = ::readlink(link.c_str(), target, sizeof target);
-      if (n <= 0 || std::string_view(target, static_cast<std::size_t>(n)) != wanted) continue;
+      if (!is_wanted(base + "/fd/" + fd.name)) continue;
       const auto name = ReadFile(PosixFileSystem(), base + "/comm", 64);
       return fmt::format("{} (pid {})", name.ok() ? Trim(*name) : "a process", process.name);
     }
   }
   return {};
+}
+
+std::string SocketOwner(const std::string& inode) {
+  const std::string wanted = "socket:[" + inode + "]";
+  if (inode.empty()) return {};
+  return ProcessWith([&wanted](const std::string& link) {
+    char target[64];
+    const ssize_t n = ::readlink(link.c_str(), target, sizeof target);
+    return n > 0 && std::string_view(target, static_cast<std::size_t>(n)) == wanted;
+  });
 }
 
 }  // namespace
@@ -186,6 +194,17 @@ Status CheckPortFree(const std::string& address, int port) {
   const std::string owner = SocketOwner(ListenerInode(port));
   return FailedPreconditionError("port {}{} is in use by {}", port, where,
                                  owner.empty() ? "another process" : owner);
+}
+
+std::string WhoHasOpen(const std::string& path) {
+  struct stat wanted;
+  if (::stat(path.c_str(), &wanted) != 0) return {};
+  // By inode: a process in a container knows the file under another path.
+  return ProcessWith([&wanted](const std::string& link) {
+    struct stat st;
+    return ::stat(link.c_str(), &st) == 0 && st.st_ino == wanted.st_ino &&
+           st.st_dev == wanted.st_dev;
+  });
 }
 
 bool StderrIsTerminal() { return ::isatty(2) == 1; }

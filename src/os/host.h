@@ -1,4 +1,4 @@
-// What the machine says about itself: names, addresses, environment, terminal, and who holds a port.
+// What the machine says about itself: names, addresses, environment, terminal, and who holds a port or a file.
 #pragma once
 
 #include <optional>
@@ -26,6 +26,9 @@ bool IsIpAddress(const std::string& text);
 // True if nothing listens on this TCP port at `address` (an IP; empty: any), found by binding it for a moment.
 // Otherwise kFailedPrecondition that names the process that does, if we may see it: "port 2379 is in use by etcd (pid 12)".
 Status CheckPortFree(const std::string& address, int port);
+
+// A process that has this file open, as "k3s-server (pid 12)"; empty if we see none. Only root sees those of others.
+std::string WhoHasOpen(const std::string& path);
 
 bool StderrIsTerminal();
 int TerminalColumns();  // 80 if unknown

@@ -1,11 +1,14 @@
 #include "os/host.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "os/fd.h"
+#include "testing/streams.h"
+#include "testing/temp_dir.h"
 
 namespace holdfast {
 namespace {
@@ -24,6 +27,17 @@ TEST(Host, TakenPortIsRefusedWithItsHoldersName) {
   EXPECT_NE(MessageOf(taken).find(fmt::format("port {} of 127.0.0.1 is in use by ", port)),
             std::string::npos);
   EXPECT_NE(MessageOf(taken).find(fmt::format("(pid {})", ::getpid())), std::string::npos) << taken;
+}
+
+TEST(Host, AnOpenFileIsKnownWithItsHoldersName) {
+  const testing::TempDir dir;
+  testing::WriteTestFile(dir / "f", "");
+  EXPECT_EQ(WhoHasOpen(dir / "f"), "");
+  EXPECT_EQ(WhoHasOpen(dir / "none"), "");
+  ASSERT_EQ(::link((dir / "f").c_str(), (dir / "other").c_str()), 0);
+  const Fd fd(::open((dir / "other").c_str(), O_RDONLY));
+  const std::string holder = WhoHasOpen(dir / "f");
+  EXPECT_TRUE(holder.ends_with(fmt::format("(pid {})", ::getpid()))) << holder;
 }
 
 TEST(Host, HasAnAddress) { EXPECT_FALSE(NodeAddress().empty()); }

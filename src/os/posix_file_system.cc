@@ -204,6 +204,13 @@ class Posix final : public FileSystem {
     return ErrnoError(error, fmt::format("exchange {} and {}", a, b));
   }
 
+  Status Link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) {
+      return ErrnoError(errno, fmt::format("link {} to {}", from, to));
+    }
+    return OkStatus();
+  }
+
   Status RemoveFile(const std::string& path) override {
     if (::unlink(path.c_str()) != 0) return Failed("remove", path);
     return OkStatus();
@@ -216,6 +223,15 @@ class Posix final : public FileSystem {
 
   Status SetMode(const std::string& path, std::uint32_t mode) override {
     if (::chmod(path.c_str(), mode) != 0) return Failed("chmod", path);
+    return OkStatus();
+  }
+
+  Status CopyOwner(const std::string& from, const std::string& to) override {
+    struct stat source, target;
+    if (::stat(from.c_str(), &source) != 0) return Failed("stat", from);
+    if (::stat(to.c_str(), &target) != 0) return Failed("stat", to);
+    if (source.st_uid == target.st_uid && source.st_gid == target.st_gid) return OkStatus();
+    if (::chown(to.c_str(), source.st_uid, source.st_gid) != 0) return Failed("chown", to);
     return OkStatus();
   }
 

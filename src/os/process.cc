@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "os/fd.h"
 #include "os/host.h"
+#include "os/pipe.h"
 
 namespace holdfast {
 namespace {
@@ -29,15 +30,6 @@ namespace {
 constexpr std::size_t kLineBytesMax = 16 * kKiB;
 
 int PidfdOpen(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
-
-struct Pipe {
-  Fd read, write;
-};
-StatusOr<Pipe> MakePipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return ErrnoError(errno, "make pipe");
-  return Pipe{Fd(fds[0]), Fd(fds[1])};
-}
 
 ExitReason ReasonOf(int status) {
   ExitReason reason;
@@ -49,9 +41,14 @@ ExitReason ReasonOf(int status) {
   return reason;
 }
 
+// What becomes the child's descriptors 0, 1 and 2; input -1 is /dev/null.
+struct Standard {
+  int input, output, errors;
+};
+
 // In the child, between fork and exec: only calls that are safe there. Never returns.
-[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent, int output,
-                       int report) {
+[[noreturn]] void Exec(char* const* argv, char* const* environment, pid_t parent,
+                       const Standard& standard, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
@@ -59,41 +56,47 @@ ExitReason ReasonOf(int status) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
-  const int null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, 0);
-  ::dup2(output, 1);
-  ::dup2(output, 2);
+  ::dup2(standard.input >= 0 ? standard.input : ::open("/dev/null", O_RDONLY), 0);
+  ::dup2(standard.output, 1);
+  ::dup2(standard.errors, 2);
   ::execve(argv[0], argv, environment);
   const int error = errno;
   (void)!::write(report, &error, sizeof error);
   ::_exit(127);
 }
 
-// Our environment without the variables that begin with one of `hidden`; ends with a null pointer.
-std::vector<char*> EnvironmentWithout(const std::vector<std::string>& hidden) {
+// Our environment without what shall not be handed on, and with what shall; ends with a null pointer.
+std::vector<char*> EnvironmentOf(ChildOptions& options) {
+  std::vector<std::string> left_out = options.hidden_environment;
   std::vector<char*> out;
+  for (std::string& variable : options.environment) {
+    left_out.push_back(variable.substr(0, variable.find('=') + 1));
+    out.push_back(variable.data());
+  }
   for (char** variable = ::environ; *variable != nullptr; ++variable) {
     const auto begins = [&](const std::string& prefix) {
       return std::string_view(*variable).starts_with(prefix);
     };
-    if (std::none_of(hidden.begin(), hidden.end(), begins)) out.push_back(*variable);
+    if (std::none_of(left_out.begin(), left_out.end(), begins)) out.push_back(*variable);
   }
   out.push_back(nullptr);
   return out;
 }
 
-StatusOr<pid_t> Spawn(ChildOptions& options, int output) {
+StatusOr<pid_t> Spawn(ChildOptions& options, int lines) {
   std::vector<std::string>& args = options.argv;
   CHECK(!args.empty());
   std::vector<char*> argv;
   for (std::string& a : args) argv.push_back(a.data());
   argv.push_back(nullptr);
-  const std::vector<char*> environment = EnvironmentWithout(options.hidden_environment);
+  const std::vector<char*> environment = EnvironmentOf(options);
+  const Standard standard = {options.input.get(),
+                             options.output.valid() ? options.output.get() : lines, lines};
   ASSIGN_OR_RETURN(Pipe report, MakePipe());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return ErrnoError(errno, fmt::format("start {}", args[0]));
-  if (pid == 0) Exec(argv.data(), environment.data(), parent, output, report.write.get());
+  if (pid == 0) Exec(argv.data(), environment.data(), parent, standard, report.write.get());
   report.write.Reset();
   // exec closes the pipe; bytes in it are exec's errno
   int error = 0;
@@ -247,10 +250,10 @@ std::string ExitReason::Describe() const {
 }
 
 StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options) {
-  ASSIGN_OR_RETURN(Pipe output, MakePipe());
+  ASSIGN_OR_RETURN(Pipe lines, MakePipe());
   ASSIGN_OR_RETURN(Fd wake, MakeEvent());
   ASSIGN_OR_RETURN(Fd quit, MakeEvent());
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options, output.write.get()));
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(options, lines.write.get()));
   Fd pidfd(PidfdOpen(pid));
   if (!pidfd.valid()) {
     const Status status = ErrnoError(errno, "pidfd_open");
@@ -258,9 +261,8 @@ StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(ChildOptions options
     ::waitpid(pid, nullptr, 0);
     return status;
   }
-  return std::make_unique<PosixChild>(pid, std::move(pidfd), std::move(output.read),
-                                      std::move(wake), std::move(quit),
-                                      std::move(options.on_output_line));
+  return std::make_unique<PosixChild>(pid, std::move(pidfd), std::move(lines.read), std::move(wake),
+                                      std::move(quit), std::move(options.on_output_line));
 }
 
 StatusOr<std::string> RunAndRead(std::vector<std::string> argv, absl::Duration limit) {

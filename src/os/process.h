@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "os/fd.h"
 
 namespace holdfast {
 
@@ -27,8 +28,12 @@ struct ExitReason {
 struct ChildOptions {
   std::vector<std::string> argv;  // argv[0] is the program's path
   // Variables of our environment whose names begin so are not handed on.
-  std::vector<std::string> hidden_environment;
-  // Called from a thread of the child object for each line of its stdout and stderr, cut at 16 KiB.
+  std::vector<std::string> hidden_environment = {};
+  // "NAME=VALUE": instead of ours of that name. Secrets may go this way: only root and the child's own user can read it.
+  std::vector<std::string> environment = {};
+  // Its standard input and output, if valid; without them it reads nothing, and what it prints comes as lines.
+  Fd input = {}, output = {};
+  // Called from a thread of the child object for each line of its stdout (without `output`) and stderr, cut at 16 KiB.
   std::function<void(std::string_view)> on_output_line;
 };
 

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "os/pipe.h"
+
 namespace holdfast {
 namespace {
 
@@ -177,6 +179,52 @@ TEST(Process, HiddenVariablesAreNotHandedOn) {
   child.reset();
   EXPECT_NE(seen.find("SHOWME=fine"), std::string::npos);
   EXPECT_EQ(seen.find("HIDEME_"), std::string::npos);
+}
+
+TEST(Process, GivenVariablesTakeThePlaceOfOurs) {
+  ::setenv("GREETING", "ours", 1);
+  ::setenv("GREETING_TOO", "kept", 1);
+  EXPECT_EQ(RunAndRead({"/bin/sh", "-c", "echo $GREETING"}, absl::Seconds(20)).value(), "ours\n");
+  std::mutex mutex;
+  std::string line;
+  auto child =
+      ChildProcess::Start({.argv = {"/bin/sh", "-c", "echo $GREETING $GREETING_TOO $OTHER"},
+                           .environment = {"GREETING=theirs", "OTHER=a=b"},
+                           .on_output_line =
+                               [&](std::string_view text) {
+                                 const std::scoped_lock lock(mutex);
+                                 line = text;
+                               }})
+          .value();
+  ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+  child.reset();
+  EXPECT_EQ(line, "theirs kept a=b");
+}
+
+TEST(Process, ItsOwnPipesCarryBytesAndLinesAreThoseOfStderr) {
+  Pipe input = MakePipe().value(), output = MakePipe().value();
+  std::mutex mutex;
+  std::string line;
+  auto child = ChildProcess::Start({.argv = {"/bin/sh", "-c", "cat; echo complaint >&2"},
+                                    .input = std::move(input.read),
+                                    .output = std::move(output.write),
+                                    .on_output_line =
+                                        [&](std::string_view text) {
+                                          const std::scoped_lock lock(mutex);
+                                          line = text;
+                                        }})
+                   .value();
+  const std::string sent("one\ntwo\0three", 13);
+  ASSERT_EQ(::write(input.write.get(), sent.data(), sent.size()),
+            static_cast<ssize_t>(sent.size()));
+  input.write.Reset();
+  std::string got;
+  char block[64];
+  for (ssize_t n; (n = ::read(output.read.get(), block, sizeof block)) > 0;) got.append(block, n);
+  EXPECT_EQ(got, sent);
+  ASSERT_TRUE(child->Wait(absl::Seconds(20), {}));
+  child.reset();
+  EXPECT_EQ(line, "complaint");
 }
 
 TEST(Process, FindProgramLooksOnPath) {

@@ -68,6 +68,10 @@ class FaultFs final : public FileSystem {
     RETURN_IF_ERROR(Change("exchange {} {}", a, b));
     return base_.Exchange(a, b);
   }
+  Status Link(const std::string& from, const std::string& to) override {
+    RETURN_IF_ERROR(Change("hardlink {} {}", from, to));
+    return base_.Link(from, to);
+  }
   Status RemoveFile(const std::string& path) override {
     RETURN_IF_ERROR(Change("remove {}", path));
     return base_.RemoveFile(path);
@@ -78,6 +82,9 @@ class FaultFs final : public FileSystem {
   }
   Status SetMode(const std::string& path, std::uint32_t mode) override {
     return base_.SetMode(path, mode);
+  }
+  Status CopyOwner(const std::string& from, const std::string& to) override {
+    return base_.CopyOwner(from, to);
   }
   Status SetModified(const std::string& path, absl::Time time) override {
     return base_.SetModified(path, time);

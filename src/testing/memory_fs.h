@@ -92,6 +92,14 @@ class MemoryFs final : public FileSystem {
     Find(DirName(b))->entries[BaseName(b)] = node_a;
     return OkStatus();
   }
+  Status Link(const std::string& from, const std::string& to) override {
+    const std::scoped_lock lock(mutex_);
+    const auto node = Find(from), parent = Find(DirName(to));
+    if (!node || !parent) return Missing("link", node ? to : from);
+    if (!parent->entries.emplace(BaseName(to), node).second)
+      return AlreadyExistsError("link {} to {}: exists", from, to);
+    return OkStatus();
+  }
   Status RemoveFile(const std::string& path) override { return Remove(path, FileKind::kFile); }
   Status RemoveEmptyDirectory(const std::string& path) override {
     return Remove(path, FileKind::kDirectory);
@@ -102,6 +110,10 @@ class MemoryFs final : public FileSystem {
     if (!node) return Missing("chmod", path);
     node->mode = mode;
     return OkStatus();
+  }
+  Status CopyOwner(const std::string& from, const std::string& to) override {
+    RETURN_IF_ERROR(Stat(from).status());
+    return Stat(to).status();
   }
   Status SetModified(const std::string& path, absl::Time time) override {
     const std::scoped_lock lock(mutex_);

@@ -1,11 +1,8 @@
 #include "verify/verify_snapshot.h"
 
-#include <unistd.h>
-
 #include <optional>
 #include <thread>
 
-#include "base/path.h"
 #include "store/file_sink.h"
 #include "stream/decompress.h"
 #include "stream/pump.h"
@@ -13,27 +10,6 @@
 
 namespace holdfast {
 namespace {
-
-// A file that is gone when this is.
-class ScratchFile {
- public:
-  static StatusOr<ScratchFile> Make(FileSystem& fs, const std::string& directory) {
-    for (int i = 0;; ++i) {
-      std::string path = JoinPath(directory, fmt::format(".holdfast-{}-{}.part", ::getpid(), i));
-      auto file = fs.Create(path, 0600);
-      if (absl::IsAlreadyExists(file.status())) continue;
-      if (!file.ok()) return file.status();
-      // Without a name already: whatever happens, nothing stays behind.
-      RETURN_IF_ERROR(fs.RemoveFile(path));
-      return ScratchFile(*std::move(file));
-    }
-  }
-  File& file() { return *file_; }
-
- private:
-  explicit ScratchFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
-  std::unique_ptr<File> file_;
-};
 
 StatusOr<mvcc::Inspection> InspectFile(const RandomAccess& file, std::stop_token stop) {
   ASSIGN_OR_RETURN(const bbolt::Database database, bbolt::Database::Open(file));
@@ -52,7 +28,7 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const RandomAccess& fi
   out.compression = source->compression();
   const std::uint64_t total = source->size().value_or(0);
 
-  std::optional<ScratchFile> scratch;
+  std::unique_ptr<File> scratch;
   std::optional<FileSink> unpacked;
   TrailingDigest digest;
   std::vector<Sink*> sinks = {&digest};
@@ -62,10 +38,8 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const RandomAccess& fi
     // A plain file is walked where it lies, while its digest is computed.
     walk = std::jthread([&](std::stop_token own) { found = InspectFile(file, own); });
   } else {
-    ASSIGN_OR_RETURN(ScratchFile made, ScratchFile::Make(fs, options.scratch_directory),
-                     "unpack {}", path);
-    scratch.emplace(std::move(made));
-    unpacked.emplace(scratch->file(), FileSink::Kind::kScratch);
+    ASSIGN_OR_RETURN(scratch, CreateUnnamedFile(fs, options.scratch_directory), "unpack {}", path);
+    unpacked.emplace(*scratch, FileSink::Kind::kScratch);
     sinks.push_back(&*unpacked);
   }
   const std::stop_callback stop_walk(options.stop, [&walk] { walk.request_stop(); });
@@ -86,7 +60,7 @@ StatusOr<VerifiedSnapshot> VerifySnapshot(FileSystem& fs, const RandomAccess& fi
   if (walk.joinable()) {
     walk.join();
   } else {
-    found = InspectFile(scratch->file(), options.stop);
+    found = InspectFile(*scratch, options.stop);
   }
   ASSIGN_OR_RETURN(out.found, std::move(found));
   // A database is whole pages, of at least 1,024 bytes each; what is left over is a piece of a digest.
