@@ -31,6 +31,7 @@ std::optional<KeyValue> KeyValue::Parse(ByteSpan bytes) {
   while (const auto field = reader.Next()) {
     if (field->number == 1) kv.key = field->bytes;
     if (field->number == 5) kv.value = field->bytes;
+    if (field->number == 6) kv.lease = static_cast<std::int64_t>(field->varint);
   }
   if (!reader.ok()) return std::nullopt;
   return kv;

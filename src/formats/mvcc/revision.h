@@ -23,6 +23,7 @@ struct Revision {
 // The fields of a stored KeyValue that we look at; the spans point into the value.
 struct KeyValue {
   ByteSpan key, value;
+  std::int64_t lease = 0;
 
   // nullopt if the bytes are not such a message.
   static std::optional<KeyValue> Parse(ByteSpan bytes);
