@@ -1,5 +1,6 @@
 #include "etcd/client.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -17,7 +18,8 @@ namespace {
 
 namespace pb = ::etcdserverpb;
 
-constexpr absl::Duration kDefragmentTimeout = absl::Minutes(10);
+// Of calls that read or write the whole database.
+constexpr absl::Duration kDefragmentTimeout = absl::Minutes(10), kHashTimeout = absl::Minutes(2);
 // A snapshot's messages are 32 KiB; a range of bootstrap keys some 100 kB.
 constexpr int kMessageBytesMax = 16 << 20;
 constexpr std::int64_t kPrefixKeysMax = 1000;
@@ -31,6 +33,18 @@ std::vector<MemberInfo> MembersFrom(const Members& members) {
                    .peer_urls = {m.peerurls().begin(), m.peerurls().end()},
                    .client_urls = {m.clienturls().begin(), m.clienturls().end()},
                    .is_learner = m.islearner()});
+  }
+  return out;
+}
+
+std::vector<KeyRecord> RecordsFrom(const pb::RangeResponse& reply) {
+  std::vector<KeyRecord> out;
+  for (const pb::KeyValue& kv : reply.kvs()) {
+    out.push_back({.key = kv.key(),
+                   .value = kv.value(),
+                   .mod_revision = kv.mod_revision(),
+                   .create_revision = kv.create_revision(),
+                   .lease = kv.lease()});
   }
   return out;
 }
@@ -108,23 +122,83 @@ class Watchdog {
   std::jthread thread_;
 };
 
+// A call's ticket: etcd's token for a user, got when the first call needs it.
+// Source: etcd api/v3rpc/rpctypes (metadata "token", and the words of its refusals), client/v3/client.go.
+class Login {
+ public:
+  Login(const std::shared_ptr<grpc::Channel>& channel, const ClientOptions& options)
+      : auth_(pb::Auth::NewStub(channel)),
+        user_(options.user),
+        password_(options.password),
+        timeout_(options.call_timeout) {}
+
+  Status Attach(grpc::ClientContext& context) {
+    if (user_.empty()) return OkStatus();
+    const MutexLock lock(mutex_);
+    if (!asked_) RETURN_IF_ERROR(Ask());
+    asked_ = true;
+    if (!token_.empty()) context.AddMetadata("token", token_);
+    return OkStatus();
+  }
+
+  // True if another token may help; the next Attach() gets it.
+  bool Renew(const Status& status) {
+    if (user_.empty() || status.ok()) return false;
+    const std::string words = MessageOf(status);
+    if (words.find("invalid auth token") == std::string::npos &&
+        words.find("revision of auth store is old") == std::string::npos) {
+      return false;
+    }
+    const MutexLock lock(mutex_);
+    asked_ = false;
+    return true;
+  }
+
+ private:
+  Status Ask() HF_REQUIRES(mutex_) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout_));
+    pb::AuthenticateRequest request;
+    request.set_name(user_);
+    request.set_password(password_.reveal());
+    pb::AuthenticateResponse reply;
+    const grpc::Status status = auth_->Authenticate(&context, request, &reply);
+    token_.clear();
+    if (status.error_message().find("authentication is not enabled") != std::string::npos)
+      return OkStatus();
+    RETURN_IF_ERROR(FromGrpc(status, "authenticate"));
+    token_ = reply.token();
+    return OkStatus();
+  }
+
+  const std::unique_ptr<pb::Auth::Stub> auth_;
+  const std::string user_;
+  const Secret password_;
+  const absl::Duration timeout_;
+  Mutex mutex_;
+  bool asked_ HF_GUARDED_BY(mutex_) = false;
+  std::string token_ HF_GUARDED_BY(mutex_);
+};
+
 class GrpcSnapshotStream final : public SnapshotStream {
  public:
   GrpcSnapshotStream(pb::Maintenance::Stub& stub, absl::Duration stall_timeout,
                      std::stop_token stop)
       : stall_timeout_(stall_timeout),
         stop_(stop),
-        watchdog_(context_, stall_timeout, stop),
-        reader_(stub.Snapshot(&context_, pb::SnapshotRequest())) {}
+        stub_(stub),
+        watchdog_(context_, stall_timeout, stop) {}
 
   ~GrpcSnapshotStream() override {
-    if (!ended_) {
+    if (reader_ && !ended_) {
       context_.TryCancel();
       (void)reader_->Finish();
     }
   }
 
-  Status Begin() {
+  Status Begin(Login& login) {
+    RETURN_IF_ERROR(login.Attach(context_));
+    reader_ = stub_.Snapshot(&context_, pb::SnapshotRequest());
     RETURN_IF_ERROR(NextMessage());
     total_ = message_.blob().size() + message_.remaining_bytes() + kDigestBytes;
     return OkStatus();
@@ -186,6 +260,7 @@ class GrpcSnapshotStream final : public SnapshotStream {
   const absl::Duration stall_timeout_;
   const std::stop_token stop_;
   grpc::ClientContext context_;
+  pb::Maintenance::Stub& stub_;
   Watchdog watchdog_;
   std::unique_ptr<grpc::ClientReader<pb::SnapshotResponse>> reader_;
   pb::SnapshotResponse message_;
@@ -198,12 +273,13 @@ class GrpcSnapshotStream final : public SnapshotStream {
 
 class GrpcClient final : public Client {
  public:
-  GrpcClient(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
-      : kv_(pb::KV::NewStub(channel)),
+  GrpcClient(std::shared_ptr<grpc::Channel> channel, const ClientOptions& options)
+      : login_(channel, options),
+        kv_(pb::KV::NewStub(channel)),
         lease_(pb::Lease::NewStub(channel)),
         cluster_(pb::Cluster::NewStub(channel)),
         maintenance_(pb::Maintenance::NewStub(channel)),
-        timeout_(timeout) {}
+        timeout_(options.call_timeout) {}
 
   StatusOr<MemberStatus> GetStatus() override {
     pb::StatusResponse reply;
@@ -355,6 +431,52 @@ class GrpcClient final : public Client {
     return OkStatus();
   }
 
+  StatusOr<ScanPage> Scan(const ScanRequest& scan) override {
+    static const std::string kFirst(
+        1, '\0');  // as a key: no key is before it; as an end: none is behind
+    pb::RangeRequest request;
+    request.set_key(scan.from.empty() ? kFirst : scan.from);
+    request.set_range_end(kFirst);
+    request.set_revision(scan.revision);
+    request.set_keys_only(scan.keys_only);
+    request.set_serializable(scan.serializable);
+    for (std::int64_t limit = scan.limit;; limit = std::max<std::int64_t>(limit / 8, 1)) {
+      request.set_limit(limit);
+      pb::RangeResponse reply;
+      const Status status = Call(*kv_, &pb::KV::Stub::Range, request, reply, "range");
+      if (absl::IsResourceExhausted(status) && limit != 1) continue;  // too long a message
+      RETURN_IF_ERROR(status);
+      return ScanPage{.records = RecordsFrom(reply),
+                      .more = reply.more(),
+                      .count = static_cast<std::uint64_t>(reply.count()),
+                      .revision = scan.revision != 0 ? scan.revision : reply.header().revision()};
+    }
+  }
+
+  Status Apply(const std::vector<KeyChange>& changes) override {
+    pb::TxnRequest request;
+    for (const KeyChange& change : changes) {
+      pb::RequestOp* op = request.add_success();
+      if (change.value) {
+        op->mutable_request_put()->set_key(change.key);
+        op->mutable_request_put()->set_value(*change.value);
+      } else {
+        op->mutable_request_delete_range()->set_key(change.key);
+      }
+    }
+    pb::TxnResponse reply;
+    return Call(*kv_, &pb::KV::Stub::Txn, request, reply, "txn");
+  }
+
+  StatusOr<KeyHash> HashKeys(std::int64_t revision) override {
+    pb::HashKVRequest request;
+    request.set_revision(revision);
+    pb::HashKVResponse reply;
+    RETURN_IF_ERROR(
+        Call(*maintenance_, &pb::Maintenance::Stub::HashKV, request, reply, "hash", kHashTimeout));
+    return KeyHash{.hash = reply.hash(), .compact_revision = reply.compact_revision()};
+  }
+
   StatusOr<LeaseId> GrantLease(absl::Duration ttl) override {
     pb::LeaseGrantRequest request;
     request.set_ttl(absl::ToInt64Seconds(ttl));
@@ -366,6 +488,7 @@ class GrpcClient final : public Client {
 
   Status KeepLeaseAlive(LeaseId lease) override {
     grpc::ClientContext context;
+    RETURN_IF_ERROR(login_.Attach(context));
     SetDeadline(context, timeout_);
     const auto stream = lease_->LeaseKeepAlive(&context);
     pb::LeaseKeepAliveRequest request;
@@ -385,10 +508,13 @@ class GrpcClient final : public Client {
 
   StatusOr<std::unique_ptr<SnapshotStream>> Snapshot(absl::Duration stall_timeout,
                                                      std::stop_token stop) override {
-    auto stream =
-        std::make_unique<GrpcSnapshotStream>(*maintenance_, stall_timeout, std::move(stop));
-    RETURN_IF_ERROR(stream->Begin());
-    return stream;
+    for (bool renewed = false;; renewed = true) {
+      auto stream = std::make_unique<GrpcSnapshotStream>(*maintenance_, stall_timeout, stop);
+      const Status begun = stream->Begin(login_);
+      if (!begun.ok() && !renewed && login_.Renew(begun)) continue;
+      RETURN_IF_ERROR(begun);
+      return stream;
+    }
   }
 
  private:
@@ -403,20 +529,22 @@ class GrpcClient final : public Client {
   template <typename Stub, typename Method, typename Request, typename Reply>
   Status Call(Stub& stub, Method method, const Request& request, Reply& reply,
               std::string_view name, absl::Duration timeout) {
-    grpc::ClientContext context;
-    SetDeadline(context, timeout);
-    return FromGrpc((stub.*method)(&context, request, &reply), name);
+    for (bool renewed = false;; renewed = true) {
+      grpc::ClientContext context;
+      RETURN_IF_ERROR(login_.Attach(context));
+      SetDeadline(context, timeout);
+      Status status = FromGrpc((stub.*method)(&context, request, &reply), name);
+      if (renewed || !login_.Renew(status)) return status;
+    }
   }
 
   StatusOr<std::vector<KeyRecord>> Range(const pb::RangeRequest& request) {
     pb::RangeResponse reply;
     RETURN_IF_ERROR(Call(*kv_, &pb::KV::Stub::Range, request, reply, "range"));
-    std::vector<KeyRecord> out;
-    for (const pb::KeyValue& kv : reply.kvs())
-      out.push_back({kv.key(), kv.value(), kv.mod_revision()});
-    return out;
+    return RecordsFrom(reply);
   }
 
+  Login login_;
   std::unique_ptr<pb::KV::Stub> kv_;
   std::unique_ptr<pb::Lease::Stub> lease_;
   std::unique_ptr<pb::Cluster::Stub> cluster_;
@@ -427,6 +555,8 @@ class GrpcClient final : public Client {
 }  // namespace
 
 StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
+  // What it has to say comes with a status; on stderr it would be lines of a foreign form.
+  gpr_set_log_function([](gpr_log_func_args*) {});
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (options.tls) {
     credentials = grpc::SslCredentials({.pem_root_certs = options.ca_pem,
@@ -442,47 +572,7 @@ StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
   auto channel = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
   if (channel == nullptr)
     return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);
-  return std::make_unique<GrpcClient>(std::move(channel), options.call_timeout);
-}
-
-Refusal RefusalOf(const Status& status) {
-  struct Known {
-    Refusal refusal;
-    std::string_view words;
-  };
-  // The longer of two that begin alike comes first.
-  static constexpr Known kKnown[] = {
-      {Refusal::kLearnerNotInSync,
-       "can only promote a learner member which is in sync with leader"},
-      {Refusal::kNotALearner, "can only promote a learner member"},
-      {Refusal::kTooManyLearners, "too many learner members in cluster"},
-      {Refusal::kUnhealthyCluster, "unhealthy cluster"},
-      {Refusal::kTooFewStarted, "re-configuration failed due to not enough started members"},
-      {Refusal::kPeerUrlExists, "Peer URLs already exists"},
-      // The id is made of the URLs and the second: what it says when asked twice in one.
-      {Refusal::kPeerUrlExists, "member ID already exist"},
-      {Refusal::kUnknownMember, "member not found"},
-      {Refusal::kNotLeader, "etcdserver: not leader"},
-      {Refusal::kIsLearner, "rpc not supported for learner"}};
-  const std::string message = MessageOf(status);
-  for (const Known& known : kKnown) {
-    if (message.find(known.words) != std::string::npos) return known.refusal;
-  }
-  return Refusal::kOther;
-}
-
-bool MayPass(const Status& status) {
-  switch (RefusalOf(status)) {
-    case Refusal::kLearnerNotInSync:
-    case Refusal::kTooManyLearners:
-    case Refusal::kUnhealthyCluster:
-    case Refusal::kTooFewStarted:
-      return true;
-    case Refusal::kOther:
-      return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-    default:
-      return false;
-  }
+  return std::make_unique<GrpcClient>(std::move(channel), options);
 }
 
 }  // namespace holdfast::etcd

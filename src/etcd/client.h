@@ -20,9 +20,13 @@ namespace holdfast::etcd {
 struct ClientOptions {
   std::string endpoint;  // "127.0.0.1:2379"
   bool tls = true;
-  // PEM texts; all empty without TLS.
+  // PEM texts; all empty without TLS. No CA: gRPC's own list.
   std::string ca_pem, certificate_pem;
   Secret key_pem;
+  // Of etcd's own users; the first call asks for a token, and so does one that is told that its token ran out. An etcd
+  // without authentication is not asked twice.
+  std::string user;
+  Secret password;
   absl::Duration call_timeout = absl::Seconds(10);
 };
 
@@ -55,12 +59,42 @@ struct Alarm {
   Type type = Type::kOther;
 };
 
+using LeaseId = std::int64_t;
+
 struct KeyRecord {
   std::string key, value;
-  std::int64_t mod_revision = 0;
+  std::int64_t mod_revision = 0, create_revision = 0;
+  LeaseId lease = 0;
 };
 
-using LeaseId = std::int64_t;
+// Keys in their order, some at a time.
+struct ScanRequest {
+  std::string from;           // the first key that may come; empty: of all
+  std::int64_t revision = 0;  // 0: now
+  std::int64_t limit = 0;     // of keys; fewer come if they would be too much for one message
+  bool keys_only = false;
+  bool serializable = false;  // by what this member has, without asking the others
+};
+struct ScanPage {
+  std::vector<KeyRecord> records;
+  bool more = false;
+  std::uint64_t count = 0;    // of all keys from `from` on
+  std::int64_t revision = 0;  // that was read
+};
+
+struct KeyChange {
+  std::string key;
+  std::optional<std::string> value;  // none: delete it
+};
+// What etcd takes at most in one transaction, unless it was told otherwise (--max-txn-ops, --max-request-bytes).
+inline constexpr std::size_t kTransactionChangesMax = 128;
+inline constexpr std::size_t kTransactionBytesMax = 1536 * kKiB;
+
+// Of all versions of all keys from the compact revision up to one revision. Comparable if the compact revisions are equal.
+struct KeyHash {
+  std::uint32_t hash = 0;
+  std::int64_t compact_revision = 0;
+};
 
 // The stream of the Snapshot RPC: the database and, in the last 32 bytes, its digest.
 class SnapshotStream : public Source {
@@ -98,6 +132,14 @@ class Client {
   virtual Status Delete(const std::string& key) = 0;
   // kAlreadyExists if the key is there.
   virtual Status Create(const std::string& key, const std::string& value) = 0;
+
+  // kOutOfRange: that revision is compacted. Keys of which none fits into a message: kResourceExhausted.
+  virtual StatusOr<ScanPage> Scan(const ScanRequest& request) = 0;
+  // All at once or not at all; no key twice.
+  virtual Status Apply(const std::vector<KeyChange>& changes) = 0;
+  // Reads the whole database of that member; the deadline is two minutes. kOutOfRange: it has not come to that revision, or
+  // compacted it away. Needs the role root.
+  virtual StatusOr<KeyHash> HashKeys(std::int64_t revision) = 0;
 
   // To the second; etcd may make it longer (no shorter than its election takes).
   virtual StatusOr<LeaseId> GrantLease(absl::Duration ttl) = 0;

@@ -22,6 +22,7 @@ using Writer = grpc::ServerWriter<pb::SnapshotResponse>;
 class FakeEtcd final : public pb::Maintenance::Service,
                        public pb::KV::Service,
                        public pb::Lease::Service,
+                       public pb::Auth::Service,
                        public pb::Cluster::Service {
  public:
   FakeEtcd() {
@@ -31,10 +32,19 @@ class FakeEtcd final : public pb::Maintenance::Service,
     builder.RegisterService(static_cast<pb::KV::Service*>(this));
     builder.RegisterService(static_cast<pb::Lease::Service*>(this));
     builder.RegisterService(static_cast<pb::Cluster::Service*>(this));
+    builder.RegisterService(static_cast<pb::Auth::Service*>(this));
     server_ = builder.BuildAndStart();
   }
   ~FakeEtcd() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
+  std::unique_ptr<Client> ConnectAs(const char* user, const char* password_given) const {
+    return etcd::Connect({.endpoint = endpoint(),
+                          .tls = false,
+                          .user = user,
+                          .password = Secret(password_given),
+                          .call_timeout = absl::Seconds(20)})
+        .value();
+  }
   std::unique_ptr<Client> Connect(absl::Duration call_timeout = absl::Seconds(20)) const {
     return etcd::Connect({.endpoint = endpoint(), .tls = false, .call_timeout = call_timeout})
         .value();
@@ -84,21 +94,66 @@ class FakeEtcd final : public pb::Maintenance::Service,
   }
   grpc::Status Range(grpc::ServerContext*, const pb::RangeRequest* request,
                      pb::RangeResponse* reply) override {
+    const bool to_the_end = request->range_end() == std::string(1, '\0');
     for (const auto& [key, value] : data) {
       const bool hit = request->range_end().empty()
                            ? key == request->key()
-                           : key >= request->key() && key < request->range_end();
+                           : key >= request->key() && (to_the_end || key < request->range_end());
       if (!hit) continue;
+      reply->set_count(reply->count() + 1);
+      if (request->limit() > 0 && reply->kvs_size() == request->limit()) {
+        reply->set_more(true);
+        continue;
+      }
       auto* kv = reply->add_kvs();
       kv->set_key(key);
-      kv->set_value(value);
+      if (!request->keys_only()) kv->set_value(value);
+      kv->set_lease(7);
     }
+    reply->mutable_header()->set_revision(12);
     return grpc::Status::OK;
   }
   grpc::Status Txn(grpc::ServerContext*, const pb::TxnRequest* request,
                    pb::TxnResponse* reply) override {
+    if (request->compare_size() == 0) {
+      for (const auto& op : request->success()) {
+        if (op.has_request_put()) data[op.request_put().key()] = op.request_put().value();
+        if (op.has_request_delete_range()) data.erase(op.request_delete_range().key());
+      }
+      return grpc::Status::OK;
+    }
     const auto& put = request->success(0).request_put();
     reply->set_succeeded(data.emplace(put.key(), put.value()).second);
+    return grpc::Status::OK;
+  }
+  grpc::Status HashKV(grpc::ServerContext* context, const pb::HashKVRequest* request,
+                      pb::HashKVResponse* reply) override {
+    if (!password.empty()) {
+      const auto token = context->client_metadata().find("token");
+      if (token == context->client_metadata().end())
+        return {grpc::StatusCode::INVALID_ARGUMENT, "etcdserver: user name is empty"};
+      if (token->second != "token-" + std::to_string(logins))
+        return {grpc::StatusCode::UNAUTHENTICATED, "etcdserver: invalid auth token"};
+    }
+    if (request->revision() > 12) {
+      return {grpc::StatusCode::OUT_OF_RANGE,
+              "etcdserver: mvcc: required revision is a future revision"};
+    }
+    reply->set_hash(4'000'000'000);
+    reply->set_compact_revision(3);
+    return grpc::Status::OK;
+  }
+  grpc::Status Authenticate(grpc::ServerContext*, const pb::AuthenticateRequest* request,
+                            pb::AuthenticateResponse* reply) override {
+    ++logins;
+    if (password.empty()) {
+      return {grpc::StatusCode::FAILED_PRECONDITION, "etcdserver: authentication is not enabled"};
+    }
+    if (request->name() != "root" || request->password() != password) {
+      return {grpc::StatusCode::INVALID_ARGUMENT,
+              "etcdserver: authentication failed, invalid user ID or password"};
+    }
+    reply->set_token("token-" + std::to_string(logins));
     return grpc::Status::OK;
   }
 
@@ -168,6 +223,8 @@ class FakeEtcd final : public pb::Maintenance::Service,
   pb::AlarmResponse alarms;
   std::string alarm_error;
   std::map<std::string, std::string> data;
+  std::string password;  // of root; empty: no authentication
+  int logins = 0;
   std::atomic<bool> hang = false;
   std::atomic<int> defragmented = 0;
 
@@ -347,6 +404,65 @@ TEST(Client, KeysAreFoundByNameAndPrefixAndCreatedOnce) {
   EXPECT_TRUE(absl::IsNotFound(client->Get("/a/").status()));
   EXPECT_EQ(client->GetPrefix("/a/")->size(), 2u);
   EXPECT_EQ(client->GetPrefix("/c")->size(), 0u);
+}
+
+TEST(Client, KeysAreReadInPagesAndChangedTogether) {
+  FakeEtcd etcd;
+  const auto client = etcd.Connect();
+  EXPECT_EQ(client->Scan({})->records.size(), 0u);
+  ASSERT_TRUE(client->Apply({{"/a", "1"}, {"/b", "2"}, {std::string("/\0\xff", 3), ""}}).ok());
+  ScanPage page = client->Scan({.limit = 2}).value();
+  ASSERT_EQ(page.records.size(), 2u);
+  EXPECT_EQ(page.records[0].key, std::string("/\0\xff", 3));
+  EXPECT_EQ(page.records[1].value, "1");
+  EXPECT_EQ(page.records[1].lease, 7);
+  EXPECT_TRUE(page.more);
+  EXPECT_EQ(page.count, 3u);
+  EXPECT_EQ(page.revision, 12);
+  page = client->Scan({.from = "/b", .limit = 2, .keys_only = true}).value();
+  ASSERT_EQ(page.records.size(), 1u);
+  EXPECT_EQ(page.records[0].value, "");
+  EXPECT_FALSE(page.more);
+  ASSERT_TRUE(client->Apply({{"/a", std::nullopt}, {"/b", "3"}}).ok());
+  EXPECT_TRUE(absl::IsNotFound(client->Get("/a").status()));
+  EXPECT_EQ(client->Get("/b")->value, "3");
+}
+
+TEST(Client, APageThatIsTooLongForAMessageComesInSmallerOnes) {
+  FakeEtcd etcd;
+  for (char c = 'a'; c < 'j'; ++c) etcd.data[std::string(1, c)] = std::string(3 << 20, c);
+  const auto client = etcd.Connect();
+  const ScanPage page = client->Scan({.limit = 9}).value();
+  EXPECT_EQ(page.records.size(), 1u);
+  EXPECT_TRUE(page.more);
+  etcd.data["a"] = std::string(17 << 20, 'a');
+  EXPECT_TRUE(absl::IsResourceExhausted(client->Scan({.limit = 9}).status()));
+}
+
+TEST(Client, AUserGetsATokenAndANewOneWhenItRanOut) {
+  FakeEtcd etcd;
+  etcd.password = "pa ss";
+  const Status nobody = etcd.Connect()->HashKeys(5).status();
+  EXPECT_EQ(MessageOf(nobody), "etcd hash: etcdserver: user name is empty");
+  const auto client = etcd.ConnectAs("root", "pa ss");
+  EXPECT_EQ(client->HashKeys(5)->hash, 4'000'000'000u);
+  EXPECT_EQ(client->HashKeys(5)->compact_revision, 3);
+  EXPECT_EQ(etcd.logins, 1);
+  EXPECT_EQ(client->HashKeys(13).status().code(), StatusCode::kOutOfRange);
+  ++etcd.logins;  // the token is not known any more
+  EXPECT_TRUE(client->HashKeys(5).ok());
+  EXPECT_EQ(etcd.logins, 3);
+  const Status wrong = etcd.ConnectAs("root", "secret-guess")->HashKeys(5).status();
+  EXPECT_EQ(MessageOf(wrong),
+            "etcd authenticate: etcdserver: authentication failed, invalid user ID or password");
+}
+
+TEST(Client, AnEtcdWithoutAuthenticationTakesAnyUserAndIsAskedOnce) {
+  FakeEtcd etcd;
+  const auto client = etcd.ConnectAs("root", "x");
+  EXPECT_TRUE(client->HashKeys(5).ok());
+  EXPECT_TRUE(client->HashKeys(5).ok());
+  EXPECT_EQ(etcd.logins, 1);
 }
 
 TEST(Client, AKeyMayHangOnALeaseAndBeDeleted) {

@@ -98,7 +98,8 @@ class FakeEtcd final : public etcd::Client {
     RETURN_IF_ERROR(Asked("put"));
     if (lease != 0 && !leases.contains(lease))
       return NotFoundError("etcd put: etcdserver: requested lease not found");
-    keys[key] = {key, value, ++status.revision};
+    ++status.revision;
+    keys[key] = {.key = key, .value = value, .mod_revision = status.revision};
     leased[key] = lease;
     return OkStatus();
   }
@@ -110,6 +111,40 @@ class FakeEtcd final : public etcd::Client {
     RETURN_IF_ERROR(Asked("delete"));
     if (keys.erase(key) > 0) ++status.revision;
     return OkStatus();
+  }
+  // Knows only what is there now: a revision in the request is not looked at.
+  StatusOr<etcd::ScanPage> Scan(const etcd::ScanRequest& request) override {
+    RETURN_IF_ERROR(Asked("range"));
+    etcd::ScanPage page{.revision = status.revision};
+    for (auto it = keys.lower_bound(request.from); it != keys.end(); ++it) {
+      ++page.count;
+      page.more = request.limit > 0 && page.count > static_cast<std::uint64_t>(request.limit);
+      if (page.more) continue;
+      page.records.push_back(it->second);
+      if (request.keys_only) page.records.back().value.clear();
+    }
+    return page;
+  }
+  Status Apply(const std::vector<etcd::KeyChange>& changes) override {
+    RETURN_IF_ERROR(Asked("txn"));
+    ++status.revision;
+    for (const etcd::KeyChange& change : changes) {
+      keys.erase(change.key);
+      if (change.value) {
+        keys[change.key] = {
+            .key = change.key, .value = *change.value, .mod_revision = status.revision};
+      }
+    }
+    transactions.push_back(changes.size());
+    return OkStatus();
+  }
+  StatusOr<etcd::KeyHash> HashKeys(std::int64_t revision) override {
+    RETURN_IF_ERROR(Asked("hash"));
+    if (revision > status.revision) {
+      return MakeStatus(StatusCode::kOutOfRange,
+                        "etcd hash: etcdserver: mvcc: required revision is a future revision");
+    }
+    return key_hash;
   }
   StatusOr<etcd::LeaseId> GrantLease(absl::Duration ttl) override {
     RETURN_IF_ERROR(Asked("lease grant"));
@@ -131,10 +166,13 @@ class FakeEtcd final : public etcd::Client {
   std::map<std::string, etcd::KeyRecord> keys;
   std::map<etcd::LeaseId, absl::Duration> leases;
   std::map<std::string, etcd::LeaseId> leased;  // by key
+  std::vector<std::size_t> transactions;        // sizes of what Apply got
+  etcd::KeyHash key_hash;
+  std::vector<etcd::Alarm> alarms;
   std::vector<std::string> calls;  // what was asked, in order, by the names of etcd/client.cc
   std::function<Status(std::string_view call)> refuse;
 
-  StatusOr<std::vector<etcd::Alarm>> ListAlarms() override { return std::vector<etcd::Alarm>(); }
+  StatusOr<std::vector<etcd::Alarm>> ListAlarms() override { return alarms; }
   Status DisarmAlarm(const etcd::Alarm&) override { return Unused(); }
   Status Defragment() override { return Unused(); }
 
