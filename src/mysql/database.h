@@ -1,0 +1,55 @@
+// What one database of a server holds and what our account may do there, from information_schema and SHOW GRANTS.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mysql/connection.h"
+#include "mysql/tools.h"
+
+namespace holdfast::mysql {
+
+// The grants of an account, as SHOW GRANTS prints them.
+class Grants {
+ public:
+  static StatusOr<Grants> Read(Connection& connection);
+  explicit Grants(std::vector<std::string> lines) : lines_(std::move(lines)) {}
+
+  // Is `privilege` ("SELECT") given for all of `database`, there or globally?
+  bool Has(std::string_view privilege, std::string_view database) const;
+  // Those of them that are not.
+  std::vector<std::string> Missing(std::initializer_list<std::string_view> privileges,
+                                   std::string_view database) const;
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+struct Contents {
+  std::string character_set, collation;  // of the database
+  std::uint64_t bytes = 0;               // about
+  std::vector<std::string> tables;       // and sequences, by name
+  std::vector<std::string> unsafe;  // of these without transactions: a dump is not consistent there
+  std::uint64_t others = 0;  // views, triggers, routines, events: what no RENAME TABLE can move
+  std::uint64_t unreadable_routines = 0;
+  bool has_kine = false;  // a table `kine` with kine's columns
+
+  bool empty() const { return tables.empty() && others == 0; }
+};
+
+// None if there is no such database, or our account may not know of it.
+StatusOr<std::optional<Contents>> LookInto(Connection& connection, const std::string& database);
+
+// "kine@10.0.0.7 (2)" for each account and host that has chosen this database, our own connection aside. Others' are seen
+// with the privilege PROCESS only; those of the same account always.
+StatusOr<std::vector<std::string>> UsersOf(Connection& connection, const std::string& database);
+
+// Databases that a restore into this one has left behind (load.h).
+StatusOr<std::vector<std::string>> LeftOvers(Connection& connection, const std::string& database);
+// The name of the database that such a restore loads into first.
+std::string StagingName(std::string_view database, std::int64_t unix_seconds);
+
+}  // namespace holdfast::mysql
