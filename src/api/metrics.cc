@@ -98,6 +98,8 @@ struct Metrics::Families {
   Counter& restarts =
       AddCounter("etcd_restarts_total", "Times etcd ended unexpectedly and was started again");
   Gauge& etcd_up = AddGauge("etcd_healthy", "1 if etcd passed its last health check");
+  Family& datastore_up =
+      AddLateGauge("datastore_healthy", "1 if the datastore answered when it was last looked at");
 };
 
 Metrics::Metrics(std::string_view prefix)
@@ -164,6 +166,10 @@ void Metrics::SetNextRun(absl::Time next) { families_->next_run.Set(UnixSeconds(
 void Metrics::OnEtcdRestart() { families_->restarts.Add({}).Increment(); }
 
 void Metrics::SetEtcdHealthy(bool healthy) { families_->etcd_up.Set(healthy ? 1 : 0); }
+
+void Metrics::SetDatastoreHealthy(bool healthy) {
+  families_->Set(families_->datastore_up, healthy ? 1 : 0);
+}
 
 std::string Metrics::Page() const {
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());

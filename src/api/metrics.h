@@ -42,6 +42,8 @@ class Metrics {
   void SetNextRun(absl::Time next);
   void OnEtcdRestart();
   void SetEtcdHealthy(bool healthy);
+  // Of a server beside another's datastore; not called, there is no such gauge.
+  void SetDatastoreHealthy(bool healthy);
 
   std::string Page() const;
 

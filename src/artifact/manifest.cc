@@ -14,8 +14,13 @@ constexpr char kBase[] = "holdfast-base", kNode[] = "holdfast-node",
                kCompactRevision[] = "holdfast-compact-revision",
                kClusterId[] = "holdfast-cluster-id", kMemberId[] = "holdfast-member-id",
                kEtcdVersion[] = "holdfast-etcd-version", kTokenHash[] = "holdfast-token-hash",
-               kProof[] = "holdfast-proof", kUploadOwed[] = "holdfast-upload-owed";
+               kLiveKeys[] = "holdfast-live-keys", kContentHash[] = "holdfast-content-hash",
+               kDatastore[] = "holdfast-datastore",
+               kDatastoreVersion[] = "holdfast-datastore-version",
+               kBootstrap[] = "holdfast-bootstrap", kProof[] = "holdfast-proof",
+               kUploadOwed[] = "holdfast-upload-owed";
 
+constexpr std::string_view kEtcd = "etcd";
 constexpr std::string_view kProofNames[] = {"none", "digest"};
 
 std::string TakeText(std::map<std::string, std::string>& fields, const char* name) {
@@ -63,10 +68,18 @@ std::map<std::string, std::string> Manifest::Fields() const {
   out[kSha256] = sha256;
   if (revision) out[kRevision] = fmt::format("{}", *revision);
   if (compact_revision) out[kCompactRevision] = fmt::format("{}", *compact_revision);
-  out[kClusterId] = cluster_id;
-  out[kMemberId] = member_id;
-  out[kEtcdVersion] = etcd_version;
+  if (live_keys) out[kLiveKeys] = fmt::format("{}", *live_keys);
+  if (!content_hash.empty()) out[kContentHash] = content_hash;
+  if (datastore == kEtcd) {
+    out[kClusterId] = cluster_id;
+    out[kMemberId] = member_id;
+    out[kEtcdVersion] = datastore_version;
+  } else {
+    out[kDatastore] = datastore;
+    out[kDatastoreVersion] = datastore_version;
+  }
   out[kTokenHash] = token_hash;
+  if (!bootstrap.empty()) out[kBootstrap] = bootstrap;
   out[kProof] = kProofNames[static_cast<int>(proof)];
   if (!upload_owed.empty()) out[kUploadOwed] = upload_owed;
   return out;
@@ -92,7 +105,11 @@ StatusOr<Manifest> Manifest::Decode(std::string_view text) {
   m.sha256 = TakeText(fields, kSha256);
   m.cluster_id = TakeText(fields, kClusterId);
   m.member_id = TakeText(fields, kMemberId);
-  m.etcd_version = TakeText(fields, kEtcdVersion);
+  m.datastore = TakeText(fields, kDatastore);
+  if (m.datastore.empty()) m.datastore = kEtcd;
+  m.datastore_version = TakeText(fields, m.datastore == kEtcd ? kEtcdVersion : kDatastoreVersion);
+  m.content_hash = TakeText(fields, kContentHash);
+  m.bootstrap = TakeText(fields, kBootstrap);
   m.token_hash = TakeText(fields, kTokenHash);
   m.upload_owed = TakeText(fields, kUploadOwed);
   RETURN_IF_ERROR(TakeParsed(fields, kCreatedAt, m.created_at, ParseTime));
@@ -101,6 +118,7 @@ StatusOr<Manifest> Manifest::Decode(std::string_view text) {
   RETURN_IF_ERROR(TakeParsed(fields, kSnapshotBytes, m.snapshot_bytes, ParseUint));
   RETURN_IF_ERROR(TakeParsed(fields, kRevision, m.revision, ParseInt));
   RETURN_IF_ERROR(TakeParsed(fields, kCompactRevision, m.compact_revision, ParseInt));
+  RETURN_IF_ERROR(TakeParsed(fields, kLiveKeys, m.live_keys, ParseUint));
   RETURN_IF_ERROR(TakeParsed(fields, kProof, m.proof, ParseProof));
   m.other = std::move(fields);
   return m;

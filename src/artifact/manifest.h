@@ -29,12 +29,18 @@ struct Manifest {
   Compression compression = Compression::kNone;
   std::uint64_t file_bytes = 0;      // as stored
   std::uint64_t snapshot_bytes = 0;  // uncompressed, digest included
-  std::string sha256;                // hex, of the database: what the snapshot's own digest says
+  // Hex, of the plain payload; of etcd's without the digest at its end: what that digest says.
+  std::string sha256;
   std::optional<std::int64_t> revision;
   std::optional<std::int64_t> compact_revision;  // 0: never compacted
-  std::string cluster_id, member_id;             // hex, as etcd prints them
-  std::string etcd_version;
-  std::string token_hash;  // which token opens the bootstrap data inside
+  std::optional<std::uint64_t> live_keys;        // of a kine table
+  std::string content_hash;                      // of a kine table (docs/formats/content-hash.md)
+  std::string datastore = "etcd";                // the kind: ops/datastores.h
+  std::string datastore_version;                 // of its server
+  std::string cluster_id, member_id;             // of etcd; hex, as it prints them
+  std::string token_hash;                        // which token opens the bootstrap data inside
+  // Of a server beside another's datastore, which has no place there: its bootstrap data, sealed with its token; base64.
+  std::string bootstrap;
   Proof proof = Proof::kNone;
   // Only in the directory: a copy of the snapshot shall be in S3 and is not there (yet), because of this.
   std::string upload_owed;

@@ -15,9 +15,9 @@ Manifest Sample() {
           .sha256 = "ab",
           .revision = 7,
           .compact_revision = 0,
+          .datastore_version = "3.4.23",
           .cluster_id = "c1",
           .member_id = "m1",
-          .etcd_version = "3.4.23",
           .token_hash = "2bb80d537b1d",
           .proof = Proof::kDigest,
           .upload_owed = "no network",
@@ -55,6 +55,24 @@ TEST(Manifest, BrokenOnesAreRefused) {
                           R"({"holdfast-proof":"x"})", R"({"holdfast-created-at":"now"})"}) {
     EXPECT_TRUE(absl::IsDataLoss(Manifest::Decode(bad).status())) << bad;
   }
+}
+
+TEST(Manifest, OfAnotherDatastoreSaysWhichAndWhatIsInIt) {
+  Manifest m = Sample();
+  m.datastore = "postgres";
+  m.datastore_version = "15.18";
+  m.cluster_id = m.member_id = "";
+  m.live_keys = 12;
+  m.content_hash = "00ff";
+  m.bootstrap = "salt:sealed";
+  const auto fields = m.Fields();
+  EXPECT_EQ(fields.at("holdfast-datastore"), "postgres");
+  EXPECT_EQ(fields.at("holdfast-datastore-version"), "15.18");
+  EXPECT_FALSE(fields.contains("holdfast-etcd-version"));
+  const Manifest back = Manifest::Decode(m.Encode()).value();
+  EXPECT_EQ(back.Fields(), fields);
+  EXPECT_EQ(back.live_keys, 12u);
+  EXPECT_EQ(back.bootstrap, "salt:sealed");
 }
 
 }  // namespace

@@ -1,35 +1,16 @@
 #include "capture/capture_snapshot.h"
 
+#include <algorithm>
+#include <limits>
 #include <set>
 
 #include "artifact/naming.h"
-#include "formats/member/membership.h"
-#include "formats/mvcc/stream_observer.h"
 #include "stream/pump.h"
-#include "stream/trailing_digest.h"
 #include "stream/zip_sink.h"
 #include "stream/zstd_sink.h"
 
 namespace holdfast {
 namespace {
-
-// Checks the digest and looks for the revision. One sink for both, because looking takes a tenth of the time of hashing:
-// a thread of its own would cost as much in wake-ups.
-class Examiner final : public Sink {
- public:
-  Status Write(ByteSpan data) override {
-    observer_.Update(data);
-    return digest_.Write(data);
-  }
-  Status Finish() override { return digest_.Finish(); }
-
-  const Sha256Digest& digest() const { return digest_.digest(); }
-  std::optional<mvcc::StreamObserver::Result> found() const { return observer_.Finish(); }
-
- private:
-  TrailingDigest digest_;
-  mvcc::StreamObserver observer_;
-};
 
 // The unfinished object under the first free name from `now` on.
 struct NamedObject {
@@ -57,61 +38,72 @@ StatusOr<NamedObject> CreateObject(ObjectStore& store, const CaptureOptions& opt
 
 // What stands between the stream and the object; null for none.
 std::unique_ptr<Sink> MakeCompressor(const CaptureOptions& options, const NamedObject& target,
-                                     std::uint64_t bytes_total) {
+                                     std::optional<std::uint64_t> size) {
   switch (options.compression) {
     case Compression::kNone:
       return nullptr;
     case Compression::kZip:
       return std::make_unique<ZipSink>(
           *target.object,
-          ZipSinkOptions{.entry_name = std::string(WithoutCompressionSuffix(target.name)),
-                         .modified_at = target.created_at,
-                         .uncompressed_size_max = bytes_total});
+          ZipSinkOptions{
+              .entry_name = std::string(WithoutCompressionSuffix(target.name)),
+              .modified_at = target.created_at,
+              .uncompressed_size_max = size.value_or(std::numeric_limits<std::uint64_t>::max())});
     case Compression::kZstd:
-      return std::make_unique<ZstdSink>(*target.object,
-                                        ZstdSinkOptions{.content_size = bytes_total});
+      return std::make_unique<ZstdSink>(*target.object, ZstdSinkOptions{.content_size = size});
   }
   return nullptr;
 }
 
 }  // namespace
 
-StatusOr<CapturedSnapshot> CaptureSnapshot(etcd::Client& client, const etcd::MemberStatus& member,
-                                           ObjectStore& store, const CaptureOptions& options) {
-  ASSIGN_OR_RETURN(const auto stream, client.Snapshot(options.stall_timeout, options.stop));
-  const std::uint64_t total = stream->bytes_total();
+StatusOr<CapturedSnapshot> CaptureSnapshot(Datastore& datastore, ObjectStore& store,
+                                           const CaptureOptions& options) {
+  ASSIGN_OR_RETURN(const auto stream,
+                   datastore.Snapshot({.scratch_directory = options.scratch_directory,
+                                       .stall_timeout = options.stall_timeout,
+                                       .stop = options.stop}));
+  const std::optional<std::uint64_t> size = stream->size();
   // How far it will compress is not known; a full disk ends the stream then.
   const bool plain = options.compression == Compression::kNone;
-  ASSIGN_OR_RETURN(NamedObject target, CreateObject(store, options, plain ? total : 0));
+  ASSIGN_OR_RETURN(NamedObject target, CreateObject(store, options, plain ? size.value_or(0) : 0));
   if (options.on_named) options.on_named(target.name);
-  const auto compressor = MakeCompressor(options, target, total);
+  const auto compressor = MakeCompressor(options, target, size);
 
-  Examiner examiner;
+  Examiner& examiner = stream->examiner();
   Sink* const sinks[] = {&examiner, compressor ? compressor.get() : target.object.get()};
   PumpOptions pump{.stop = options.stop, .on_progress = {}};
-  if (options.on_progress)
-    pump.on_progress = [&](std::uint64_t done) { options.on_progress(done, total); };
-  RETURN_IF_ERROR(Pump(*stream, sinks, pump).status());
+  if (options.on_progress) {
+    const std::uint64_t total = stream->size_estimate();
+    pump.on_progress = [&, total](std::uint64_t done) {
+      options.on_progress(done, total == 0 ? 0 : std::max(done, total));
+    };
+  }
+  ASSIGN_OR_RETURN(const std::uint64_t bytes, Pump(*stream, sinks, pump));
   RETURN_IF_ERROR(target.object->Commit());
 
+  const SnapshotFacts& facts = examiner.facts();
+  const DatastoreState& origin = stream->origin();
   CapturedSnapshot out{.name = target.name};
   out.manifest = {.base = options.base,
                   .node = options.node,
                   .created_at = target.created_at,
                   .compression = options.compression,
                   .file_bytes = target.object->bytes(),
-                  .snapshot_bytes = total,
-                  .sha256 = HexOf(examiner.digest()),
-                  .cluster_id = MemberIdText(member.cluster_id),
-                  .member_id = MemberIdText(member.member_id),
-                  .etcd_version = member.version,
+                  .snapshot_bytes = bytes,
+                  .sha256 = facts.sha256,
+                  .revision = facts.revision,
+                  .compact_revision = facts.compact_revision,
+                  .live_keys = facts.live_keys,
+                  .content_hash = facts.content_hash,
+                  .datastore = origin.kind,
+                  .datastore_version = origin.version,
+                  .cluster_id = origin.cluster_id,
+                  .member_id = origin.member_id,
                   .token_hash = options.token_hash,
+                  .bootstrap = options.bootstrap,
                   .proof = Proof::kDigest,
                   .upload_owed = options.upload_owed};
-  if (const auto found = examiner.found()) {
-    out.manifest.revision = found->revision;
-    out.manifest.compact_revision = found->compact_revision;
-  }
   out.manifest_status = store.WriteMetadata(out.name, out.manifest.Encode());
   return out;
 }

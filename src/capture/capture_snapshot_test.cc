@@ -8,6 +8,7 @@
 #include "stream/decompress.h"
 #include "stream/memory.h"
 #include "testing/fake_etcd.h"
+#include "testing/fake_etcd_datastore.h"
 #include "testing/fault_fs.h"
 #include "testing/memory_fs.h"
 #include "testing/mvcc_builder.h"
@@ -47,7 +48,7 @@ FakeEtcd Etcd() {
 StatusOr<CapturedSnapshot> Capture(FileSystem& fs, FakeEtcd& etcd,
                                    Compression compression = Compression::kNone) {
   LocalStore store(fs, kSnapshots);
-  return CaptureSnapshot(etcd, etcd.status, store,
+  return CaptureSnapshot(*testing::DatastoreOf(etcd), store,
                          {.base = "on-demand",
                           .node = "n1",
                           .now = absl::FromUnixSeconds(1000) + absl::Milliseconds(499),
@@ -96,7 +97,7 @@ TEST(CaptureSnapshot, StoresWhatEtcdSentAndWhatIsKnownOfIt) {
   EXPECT_EQ(m.file_bytes, etcd.snapshot.size());
   EXPECT_EQ(m.cluster_id, "c1");
   EXPECT_EQ(m.member_id, "a1");
-  EXPECT_EQ(m.etcd_version, "3.5.16");
+  EXPECT_EQ(m.datastore_version, "3.5.16");
   EXPECT_EQ(m.token_hash, "2bb80d537b1d");
   EXPECT_EQ(m.proof, Proof::kDigest);
 }
@@ -175,7 +176,7 @@ TEST(CaptureSnapshot, AStopStoresNothing) {
   std::stop_source stop;
   etcd.before_read = [&] { stop.request_stop(); };
   LocalStore store(*fs, kSnapshots);
-  const auto status = CaptureSnapshot(etcd, etcd.status, store,
+  const auto status = CaptureSnapshot(*testing::DatastoreOf(etcd), store,
                                       {.base = "b", .node = "n", .stop = stop.get_token()})
                           .status();
   EXPECT_TRUE(absl::IsCancelled(status)) << status;

@@ -52,6 +52,9 @@ Status RunCommand(const CommandContext& context) {
       return RunTokenCommand(context);
     case kCertificateRotate:
       return RunCertificateCommand(context);
+    case kDatastoreStatus:
+    case kDatastoreMigrate:
+      return RunDatastoreCommand(context);
     case kVersion:
       return RunVersionCommand(context);
   }
@@ -103,10 +106,10 @@ int Main(int argc, char** argv) {
   KeepHeapSmall();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   // Secrets on the command line are not for everybody who can run ps.
-  HideArguments(
-      argc, argv,
-      {"server", "agent", "etcd-snapshot", "save", "ls", "prune", "delete", "status", "s3-check",
-       "restore", "node", "remove", "token", "show", "rotate", "certificate"});
+  HideArguments(argc, argv,
+                {"server", "agent", "etcd-snapshot", "save", "ls", "prune", "delete", "status",
+                 "s3-check", "restore", "node", "remove", "token", "show", "rotate", "certificate",
+                 "datastore", "migrate"});
   const SignalStop signals;
   Status status = Run(arguments, DistributionFor(argv[0]), signals.token());
   if (status.ok()) status = FlushOutput();

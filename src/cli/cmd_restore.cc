@@ -7,47 +7,17 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/given_snapshot.h"
 #include "cli/progress_bar.h"
 #include "cli/table.h"
-#include "ops/fetch_snapshot.h"
 #include "ops/restore.h"
+#include "ops/restore_datastore.h"
 #include "os/host.h"
 #include "os/system_clock.h"
 #include "verify/verify_snapshot.h"
 
 namespace holdfast {
 namespace {
-
-// The snapshot that a command works on; one in S3 is read where it lies.
-StatusOr<OpenedSnapshot> OpenGiven(const CommandContext& context) {
-  if (context.positionals.size() != 1) {
-    return InvalidArgumentError("expected one argument, the snapshot; found {}",
-                                context.positionals.size());
-  }
-  const std::string& given = context.positionals[0];
-  const std::string& directory = context.host.working_directory;
-  ASSIGN_OR_RETURN(const S3Settings s3,
-                   ReadS3Settings(context.settings, context.distribution, directory));
-  FileSystem& fs = PosixFileSystem();
-  const bool s3_on = s3.on.value_or(false);
-  if (s3_on || given.starts_with("s3://")) {
-    return OpenSnapshot({.given = given,
-                         .working_directory = directory,
-                         .place = {.fs = fs, .directory = directory, .node = ""},
-                         .s3_on = s3_on,
-                         .s3 = s3.options,
-                         .open_s3 = MakeS3Opener(fs, SystemClock(), SystemRandom()),
-                         .stop = context.stop});
-  }
-  constexpr std::string_view kFileScheme = "file://";
-  const std::string path = AbsolutePath(
-      given.starts_with(kFileScheme) ? given.substr(kFileScheme.size()) : given, directory);
-  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path), "snapshot");
-  if (info.kind != FileKind::kFile)
-    return InvalidArgumentError("snapshot path must be a file, not a directory: {}", path);
-  ASSIGN_OR_RETURN(auto file, fs.OpenForRead(path));
-  return OpenedSnapshot{.bytes = std::move(file), .manifest = std::nullopt};
-}
 
 std::string StatusJson(const VerifiedSnapshot& v) {
   // The first four keys are etcdctl's.
@@ -71,6 +41,59 @@ std::string StatusJson(const VerifiedSnapshot& v) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+std::string DumpJson(const ExaminedSnapshot& s, bool has_metadata) {
+  const SnapshotFacts& f = s.facts;
+  nlohmann::ordered_json json = {
+      {"datastore", s.kind->name}, {"totalSize", f.bytes},
+      {"sha256", f.sha256},        {"compression", CompressionName(s.compression)},
+      {"fileSize", s.file_bytes},  {"metadata", has_metadata ? "verified" : "none"}};
+  if (f.revision) json["revision"] = *f.revision;
+  if (f.compact_revision) json["compactRevision"] = *f.compact_revision;
+  if (f.live_keys) json["liveKeys"] = *f.live_keys;
+  if (!f.content_hash.empty()) json["contentHash"] = f.content_hash;
+  auto hashes = nlohmann::ordered_json::array();
+  for (const auto& [key, value] : f.bootstrap) hashes.push_back(BaseName(key));
+  json["tokenHashes"] = hashes;
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string NumberOr(const auto& value) { return value ? fmt::format("{}", *value) : "-"; }
+
+// Of any kind but etcd's own snapshots.
+Status ShowDumpStatus(const CommandContext& context, const OpenedSnapshot& snapshot,
+                      const std::string& output) {
+  ProgressBar bar(SystemClock(), "Verifying", context.terminal);
+  ASSIGN_OR_RETURN(
+      const ExaminedSnapshot s,
+      ExamineSnapshot(
+          PosixFileSystem(), snapshot,
+          {.scratch_directory = Environment("TMPDIR").value_or("/tmp"),
+           .on_progress = [&](std::uint64_t done, std::uint64_t total) { bar.Update(done, total); },
+           .stop = context.stop}));
+  const bool has_metadata = snapshot.manifest && snapshot.manifest->ours();
+  if (output == "json") {
+    std::fputs(DumpJson(s, has_metadata).c_str(), stdout);
+  } else if (output == "yaml") {
+    std::fputs(JsonToYaml(DumpJson(s, has_metadata)).c_str(), stdout);
+  } else {
+    const SnapshotFacts& f = s.facts;
+    std::fputs(FormatTable({{"DATASTORE", "REVISION", "COMPACTED", "LIVE KEYS", "TOTAL SIZE",
+                             "CONTENT HASH", "METADATA"},
+                            {std::string(s.kind->name), NumberOr(f.revision),
+                             NumberOr(f.compact_revision), NumberOr(f.live_keys),
+                             FormatBytes(f.bytes), f.content_hash.empty() ? "-" : f.content_hash,
+                             has_metadata ? "verified" : "none"}})
+                   .c_str(),
+               stdout);
+  }
+  if (!has_metadata) {
+    LogWarn(
+        "{} has no metadata beside it: its form is right, but a changed value cannot be noticed",
+        snapshot.bytes->path());
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status RunStatusCommand(const CommandContext& context) {
@@ -78,6 +101,9 @@ Status RunStatusCommand(const CommandContext& context) {
   RETURN_IF_ERROR(CheckOutputFormat(output));
   const std::string scratch = Environment("TMPDIR").value_or("/tmp");
   ASSIGN_OR_RETURN(const OpenedSnapshot snapshot, OpenGiven(context));
+  ASSIGN_OR_RETURN(const DatastoreKind* kind, KindOfSnapshot(*snapshot.bytes));
+  // What is none of the dumps is looked at as etcd's, which says best what is wrong with it.
+  if (kind != nullptr && !kind->is_etcd_snapshot) return ShowDumpStatus(context, snapshot, output);
   ProgressBar bar(SystemClock(), "Verifying", context.terminal);
   ASSIGN_OR_RETURN(
       const VerifiedSnapshot v,
@@ -110,9 +136,12 @@ Status RunStatusCommand(const CommandContext& context) {
 
 Status RunRestoreCommand(const CommandContext& context) {
   const Settings& s = context.settings;
+  if (!s.Text("datastore-endpoint").empty()) return RestoreIntoDatastore(context);
   RestoreRequest request;
   if (s.Text("data-dir").empty())
-    return InvalidArgumentError("--data-dir is required: the etcd data directory to make");
+    return InvalidArgumentError(
+        "--data-dir is required: the etcd data directory to make; or --datastore-endpoint, the "
+        "datastore to restore into");
   request.data_dir = AbsolutePath(s.Text("data-dir"), context.host.working_directory);
   if (!s.Text("wal-dir").empty())
     request.wal_dir = AbsolutePath(s.Text("wal-dir"), context.host.working_directory);

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/progress_bar.h"
 #include "etcd/server_process.h"
+#include "ops/datastores.h"
 #include "os/host.h"
 #include "os/system_clock.h"
 #include "server/server.h"
@@ -41,6 +42,11 @@ Status RunServerCommand(const CommandContext& context) {
   RETURN_IF_ERROR(ExpectNoPositionals(context));
   ASSIGN_OR_RETURN(const ServerOptions options,
                    MakeServerOptions(context.settings, context.distribution, context.host));
+  if (const auto kind = KindOfEndpoint(options.datastore.endpoint);
+      !options.datastore.endpoint.empty() && !kind.ok()) {
+    return WithHint(context.settings.Invalid("datastore-endpoint", MessageOf(kind.status())),
+                    HintOf(kind.status()));
+  }
   ProgressBar bar(SystemClock(), "Restoring", context.terminal);
   const ServerContext server{
       .fs = PosixFileSystem(),

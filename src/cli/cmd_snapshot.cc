@@ -11,9 +11,13 @@
 #include "cli/progress_bar.h"
 #include "cli/server_connection.h"
 #include "cli/table.h"
+#include "identity/token_files.h"
 #include "keys/pki.h"
+#include "keys/token.h"
+#include "ops/datastores.h"
 #include "ops/snapshots.h"
 #include "os/system_clock.h"
+#include "server/snapshot_service.h"
 
 namespace holdfast {
 namespace {
@@ -35,8 +39,15 @@ class SnapshotCommand {
     ASSIGN_OR_RETURN(
         s3_, ReadS3Settings(settings_, context_.distribution, context_.host.working_directory));
     ASSIGN_OR_RETURN(SnapshotRequest request, Request());
+    // Who names a datastore here means that one, whatever a server on this host has; in the configuration file it is the
+    // server's own.
+    const bool of_datastore =
+        settings_.command() == kSnapshotSave && !settings_.Text("datastore-endpoint").empty();
+    if (of_datastore && !settings_.IsFromFile("datastore-endpoint"))
+      return SaveOfDatastore(std::move(request));
     auto answer = AskServer(request);
     if (NobodyThere(answer.status())) {
+      if (of_datastore) return SaveOfDatastore(std::move(request));
       if (settings_.command() == kSnapshotSave) {
         return WithHint(answer.status(),
                         "The server must be running to take a snapshot. With systemd: systemctl "
@@ -162,15 +173,74 @@ class SnapshotCommand {
           PrintList(EncodeSnapshotList({list.records}, context_.distribution.label_domain)));
       return with_s3 && !s3.ok() ? s3.status() : list.s3_status;
     }
-    // No server may start and take snapshots meanwhile. Without a data directory there is none to start.
+    ASSIGN_OR_RETURN(const auto lock, LockOutServers(), "a server runs on {} but does not answer",
+                     layout_.data_dir());
+    return settings_.command() == kSnapshotPrune ? PruneLocally(place) : DeleteLocally(place);
+  }
+
+  // No server may start and take snapshots meanwhile. Without a data directory there is none to start.
+  StatusOr<std::unique_ptr<File>> LockOutServers() {
     std::unique_ptr<File> lock;
     ASSIGN_OR_RETURN(const bool has_server_dir, Exists(fs_, layout_.server()));
     if (has_server_dir) {
       ASSIGN_OR_RETURN(lock, fs_.OpenOrCreate(layout_.lock(), 0600));
-      RETURN_IF_ERROR(lock->TryLock(), "a server runs on {} but does not answer",
-                      layout_.data_dir());
+      RETURN_IF_ERROR(lock->TryLock());
     }
-    return settings_.command() == kSnapshotPrune ? PruneLocally(place) : DeleteLocally(place);
+    return lock;
+  }
+
+  // What a server beside that datastore would do.
+  Status SaveOfDatastore(SnapshotRequest request) {
+    ASSIGN_OR_RETURN(const DatastoreSettings settings,
+                     ReadDatastoreSettings(settings_, "datastore", context_.host));
+    ASSIGN_OR_RETURN(const DatastoreKind* kind, KindOfEndpoint(settings.endpoint));
+    SnapshotOptions options{.directory = request.directory.value_or(layout_.snapshots()),
+                            .is_default_directory = !request.directory,
+                            .compression = kind->default_compression,
+                            .s3 = s3_};
+    request.directory.reset();
+    std::unique_ptr<File> lock;
+    if (options.is_default_directory) {
+      auto locked = LockOutServers();
+      RETURN_IF_ERROR(WithHint(
+          Annotate(locked.status(), fmt::format("a server runs on {}", layout_.data_dir())),
+          "That server takes snapshots there: name another directory with "
+          "--etcd-snapshot-dir, or let it do it."));
+      lock = *std::move(locked);
+    }
+    Metrics metrics(context_.distribution.metric_prefix);
+    SnapshotService service({.fs = fs_,
+                             .clock = SystemClock(),
+                             .random = SystemRandom(),
+                             .metrics = metrics,
+                             .options = options,
+                             .open_s3 = MakeS3Opener(fs_, SystemClock(), SystemRandom()),
+                             .node = NodeNameFrom(settings_, context_.host),
+                             .cluster_id = ClusterId(),
+                             .token_hash = [this] { return OwnTokenHash(); },
+                             .datastore =
+                                 [&] {
+                                   return kind->open({.fs = fs_,
+                                                      .clock = SystemClock(),
+                                                      .endpoint = settings.endpoint,
+                                                      .ca_file = settings.ca_file,
+                                                      .certificate_file = settings.certificate_file,
+                                                      .key_file = settings.key_file});
+                                 },
+                             .stop = context_.stop});
+    ProgressBar bar(SystemClock(), "Saving", context_.terminal);
+    ASSIGN_OR_RETURN(const SnapshotResult result, service.Save(request, [&](const Progress& p) {
+      if (p.step == "upload") bar.Begin("Uploading");
+      bar.Update(p.done, p.total);
+    }));
+    Report(result);
+    return OkStatus();
+  }
+
+  // Of a server's token on this host; empty: there is none.
+  std::string OwnTokenHash() {
+    const auto password = ServerPassword(fs_, layout_, Secret());
+    return password.ok() && !password->empty() ? TokenHash(*password) : "";
   }
 
   // Which cluster's server has been here; empty: none.

@@ -32,6 +32,10 @@ Status RunSnapshotCommand(const CommandContext& context);
 Status RunStatusCommand(const CommandContext& context);
 Status RunS3CheckCommand(const CommandContext& context);
 Status RunRestoreCommand(const CommandContext& context);
+// `restore --datastore-endpoint`.
+Status RestoreIntoDatastore(const CommandContext& context);
+// status, migrate.
+Status RunDatastoreCommand(const CommandContext& context);
 // ls, remove: through a running server.
 Status RunNodeCommand(const CommandContext& context);
 // show: the token files of this server; rotate: through a running server.

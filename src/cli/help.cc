@@ -27,13 +27,16 @@ const std::vector<CommandHelp>& Commands() {
        "server [flags]",
        "Run etcd with snapshots on a schedule; reset or restore it",
        "Starts and watches an etcd of its own, takes snapshots of it by schedule and on demand, "
-       "and keeps the newest. With --server it joins the cluster of that server. With "
+       "and keeps the newest; with --datastore-endpoint of that datastore instead. With --server "
+       "it "
+       "joins the cluster of that server. With "
        "--cluster-reset it makes this node the only member of the cluster, with its present data "
        "or those of a snapshot, and ends.",
        {"server",
         "server --etcd-snapshot-schedule-cron='0 */4 * * *' --etcd-snapshot-retention=12 "
         "--etcd-snapshot-compress",
         "server --server https://10.0.0.1:9345 --token-file ./token", "server --cluster-reset",
+        "server --datastore-endpoint sqlite:///var/lib/rancher/k3s/server/db/state.db",
         "server --etcd-s3 --etcd-s3-bucket=backups --etcd-s3-folder=prod --etcd-s3-retention=30",
         "server --cluster-reset "
         "--cluster-reset-restore-path=s3://backups/prod/on-demand-n1-1753178523 "
@@ -100,20 +103,25 @@ const std::vector<CommandHelp>& Commands() {
        {"etcd-snapshot s3-check", "etcd-snapshot s3-check --s3-bucket backups --s3-folder prod"}},
       {"restore",
        kRestore,
-       "restore SNAPSHOT --data-dir DIR [flags]",
-       "Turn a snapshot into a data directory for any etcd",
+       "restore SNAPSHOT --data-dir DIR | --datastore-endpoint URL [flags]",
+       "Turn a snapshot into a data directory for any etcd, or put it back into a datastore",
        "Does what `etcdutl snapshot restore` does, with the same options, and verifies the "
        "snapshot first. For kubeadm and bare etcd "
        "clusters: run it on each member with that member's name and URL, then start etcd. A server "
        "of this program is restored with "
-       "server --cluster-reset instead.",
+       "server --cluster-reset instead. With --datastore-endpoint the snapshot of a database goes "
+       "back into an empty or new one, or with --clean replaces what is there, after a snapshot of "
+       "that.",
        {"restore backup.db --data-dir /var/lib/etcd",
         "restore backup.db --data-dir /var/lib/etcd --name n1 --initial-cluster "
         "n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380 "
         "--initial-advertise-peer-urls https://10.0.0.1:2380",
         "restore s3://backups/prod/on-demand-n1-1753178523 --data-dir /var/lib/etcd "
         "--s3-endpoint s3.example.org",
-        "restore backup.db --data-dir /var/lib/etcd --bump-revision 1000000000 --mark-compacted"}},
+        "restore backup.db --data-dir /var/lib/etcd --bump-revision 1000000000 --mark-compacted",
+        "restore on-demand-n1-1753178523.zst --datastore-endpoint "
+        "postgres://kine:secret@10.0.0.5:5432/kubernetes --clean --dry-run",
+        "restore backup.db --datastore-endpoint https://10.0.0.1:2379 --into-live"}},
       {"agent",
        kAgent,
        "agent --server URL --token TOKEN [flags]",
@@ -157,6 +165,29 @@ const std::vector<CommandHelp>& Commands() {
        "Have this server's certificates made anew at its next start",
        "The server must be stopped. Its certificate authorities stay.",
        {"certificate rotate"}},
+      {"datastore status",
+       kDatastoreStatus,
+       "datastore status --datastore-endpoint URL [flags]",
+       "Look at a datastore: does it answer, what is in it",
+       "Connects as a server with that endpoint would, says what would keep it from taking "
+       "snapshots, and counts the keys if it is an etcd or holds a kine table.",
+       {"datastore status --datastore-endpoint postgres://kine:secret@10.0.0.5:5432/kubernetes",
+        "datastore status --datastore-endpoint sqlite:///var/lib/rancher/k3s/server/db/state.db -o "
+        "json"}},
+      {"datastore migrate",
+       kDatastoreMigrate,
+       "datastore migrate --from URL --to URL [flags]",
+       "Copy all keys from one datastore into another",
+       "Between etcd and the kine tables of SQLite, PostgreSQL and MySQL. Live keys are copied "
+       "and, "
+       "from kine to kine, their history; then both sides are read and their content hashes "
+       "compared. The source is never changed, the target must hold no keys. Stop the servers that "
+       "write to the source first.",
+       {"datastore migrate --from sqlite:///var/lib/rancher/k3s/server/db/state.db --to "
+        "https://127.0.0.1:2379 --to-cafile ca.crt --to-certfile client.crt --to-keyfile "
+        "client.key",
+        "datastore migrate --from sqlite://state.db --to "
+        "postgres://kine:secret@10.0.0.5:5432/kubernetes"}},
       {"version", kVersion, "version", "Show the versions of this program and of etcd", "", {}},
   };
   return commands;
@@ -307,8 +338,8 @@ std::string HelpText(const std::vector<std::string>& words, const Distribution& 
   for (const CommandHelp& help : Commands()) {
     if (help.words == wanted) return CommandText(help, distribution);
   }
-  const bool is_group =
-      wanted == "etcd-snapshot" || wanted == "node" || wanted == "token" || wanted == "certificate";
+  const bool is_group = wanted == "etcd-snapshot" || wanted == "node" || wanted == "token" ||
+                        wanted == "certificate" || wanted == "datastore";
   return OverviewText(is_group ? wanted : "", distribution);
 }
 

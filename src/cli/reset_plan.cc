@@ -66,7 +66,7 @@ class Text {
     }
     if (const auto& m = snapshot.manifest; m && m->ours()) {
       taken += fmt::format(" on {}, of cluster {} with etcd {}, under the token hash {}", m->node,
-                           m->cluster_id, m->etcd_version, m->token_hash);
+                           m->cluster_id, m->datastore_version, m->token_hash);
     } else {
       taken += snapshot.path.starts_with("s3://") ? ", by its name" : ", by the file's time";
     }
@@ -123,7 +123,7 @@ Json SnapshotJson(const ResetPlan::Snapshot& snapshot) {
   if (const auto& m = snapshot.manifest; m && m->ours()) {
     json["node"] = m->node;
     json["clusterID"] = m->cluster_id;
-    json["etcdVersion"] = m->etcd_version;
+    json["etcdVersion"] = m->datastore_version;
     json["tokenHash"] = m->token_hash;
   }
   if (!snapshot.verified) return json;

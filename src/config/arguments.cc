@@ -12,7 +12,7 @@ struct CommandName {
   std::string_view word, sub;
   Command command;
 };
-constexpr std::array<CommandName, 23> kCommands = {{
+constexpr std::array<CommandName, 26> kCommands = {{
     {"server", "", kServer},
     {"etcd-snapshot", "save", kSnapshotSave},
     {"etcd-snapshot", "ls", kSnapshotList},
@@ -33,6 +33,9 @@ constexpr std::array<CommandName, 23> kCommands = {{
     {"token", "", kTokenShow},
     {"certificate", "rotate", kCertificateRotate},
     {"certificate", "", kCertificateRotate},
+    {"datastore", "status", kDatastoreStatus},
+    {"datastore", "migrate", kDatastoreMigrate},
+    {"datastore", "", kDatastoreStatus},
     {"version", "", kVersion},
     {"help", "", kVersion},
     {"etcd-snapshot", "", kSnapshotList},  // alone it prints its help
@@ -42,13 +45,15 @@ constexpr std::array<CommandName, 23> kCommands = {{
 struct Group {
   std::string_view word, commands;
 };
-constexpr std::array<Group, 4> kGroups = {
+constexpr std::array<Group, 5> kGroups = {
     {{"etcd-snapshot", "save, ls, prune, delete, status and s3-check"},
      {"node", "ls and remove"},
      {"token", "show and rotate"},
-     {"certificate", "rotate"}}};
+     {"certificate", "rotate"},
+     {"datastore", "status and migrate"}}};
 constexpr std::string_view kCommandsHint =
-    "Commands are server, agent, etcd-snapshot, node, token, certificate, restore, version and "
+    "Commands are server, agent, etcd-snapshot, node, token, certificate, restore, datastore, "
+    "version and "
     "help.";
 
 const Group* GroupOf(std::string_view word) {

@@ -15,8 +15,7 @@ using enum FlagType;
 constexpr std::string_view kNoSecret =
     "secrets of Kubernetes cannot be read here; give the S3 settings themselves, as flags or in "
     "the configuration file";
-constexpr std::string_view kNoDatastore =
-    "other datastores than the embedded etcd are not in this version";
+constexpr std::uint32_t kDatastoreUsers = kServer | kSnapshotSave | kRestore | kDatastoreStatus;
 constexpr std::uint32_t kWithServer = kServer | kSnapshotCommands;
 constexpr std::uint32_t kEverywhere =
     kWithServer | kAgent | kClusterCommands | kTokenShow | kCertificateRotate;
@@ -26,9 +25,10 @@ constexpr std::uint32_t kS3Writers = kWithServer | kS3Check,
 
 constexpr auto kFlags = std::to_array<Flag>({
     // --- all commands that have a configuration ---
-    {kEverywhere | kS3Check, "config", "", 'c', kText, "FILE", "",
-     "Load configuration from FILE and FILE.d/*.yaml", "CONFIG_FILE"},
-    {kEverywhere | kS3Users, "debug", "", 0, kBool, "", "false", "Log more"},
+    {kEverywhere | kS3Check | kRestore | kDatastoreStatus | kDatastoreMigrate, "config", "", 'c',
+     kText, "FILE", "", "Load configuration from FILE and FILE.d/*.yaml", "CONFIG_FILE"},
+    {kEverywhere | kS3Users | kDatastoreStatus | kDatastoreMigrate, "debug", "", 0, kBool, "",
+     "false", "Log more"},
     {kEverywhere, "data-dir", "", 'd', kText, "DIR", "", "Folder that holds all state"},
     {kWithServer | kAgent, "node-name", "", 0, kText, "NAME", "",
      "Name of this node, also in snapshot names (default: the host name)"},
@@ -67,13 +67,55 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kServer, "cluster-reset-restore-path", "", 0, kText, "SNAPSHOT", "",
      "With --cluster-reset: replace the data by this snapshot: a path, a name in the snapshot "
      "directory or (with --etcd-s3) the bucket's folder, file:///PATH, or s3://BUCKET/KEY"},
-    {kServer, "dry-run", "", 0, kBool, "", "false",
-     "With --cluster-reset: say what it would do, lose and need, and touch nothing", "-"},
+    {kServer | kRestore, "dry-run", "", 0, kBool, "", "false",
+     "With --cluster-reset, or restore --datastore-endpoint: say what it would do, lose and need, "
+     "and touch nothing",
+     "-"},
     {kServer | kRestore, "bump-revision", "", 0, kInteger, "N", "0",
      "Raise the revision of the restored data by N, above any that clients have seen; needs "
      "--mark-compacted"},
     {kServer | kRestore, "mark-compacted", "", 0, kBool, "", "false",
      "With --bump-revision: mark all older revisions as compacted, so that watches start again"},
+
+    // --- another datastore than an etcd of our own ---
+    {kDatastoreUsers, "datastore-endpoint", "", 0, kText, "URL", "",
+     "Protect this datastore instead of running an etcd: https://HOST:2379,... (etcd), "
+     "sqlite://PATH, postgres://USER:PASSWORD@HOST:5432/DB, "
+     "mysql://USER:PASSWORD@tcp(HOST:3306)/DB",
+     "", "", /*secret=*/true},
+    {kDatastoreUsers, "datastore-cafile", "", 0, kText, "FILE", "",
+     "CA certificates of the datastore's server (PEM)"},
+    {kDatastoreUsers, "datastore-certfile", "", 0, kText, "FILE", "",
+     "Client certificate for the datastore"},
+    {kDatastoreUsers, "datastore-keyfile", "", 0, kText, "FILE", "", "Its key"},
+    {kServer, "disable-etcd", "", 0, kBool, "", "false", "", "", "", false, /*hidden=*/true},
+    {kDatastoreMigrate, "from", "", 0, kText, "URL", "",
+     "Datastore to copy from, as in --datastore-endpoint; it is only read", "MIGRATE_FROM", "",
+     true},
+    {kDatastoreMigrate, "from-cafile", "", 0, kText, "FILE", "", "CA certificates of its server",
+     "-"},
+    {kDatastoreMigrate, "from-certfile", "", 0, kText, "FILE", "", "Client certificate for it",
+     "-"},
+    {kDatastoreMigrate, "from-keyfile", "", 0, kText, "FILE", "", "Its key", "-"},
+    {kDatastoreMigrate, "to", "", 0, kText, "URL", "", "Datastore to copy to; it must hold no keys",
+     "MIGRATE_TO", "", true},
+    {kDatastoreMigrate, "to-cafile", "", 0, kText, "FILE", "", "CA certificates of its server",
+     "-"},
+    {kDatastoreMigrate, "to-certfile", "", 0, kText, "FILE", "", "Client certificate for it", "-"},
+    {kDatastoreMigrate, "to-keyfile", "", 0, kText, "FILE", "", "Its key", "-"},
+    {kDatastoreMigrate, "live-only", "", 0, kBool, "", "false",
+     "Leave the history of kine's tables behind", "-"},
+    {kRestore, "clean", "", 0, kBool, "", "false",
+     "With --datastore-endpoint: replace what the datastore holds; a snapshot of it is taken first",
+     "-"},
+    {kRestore, "into-live", "", 0, kBool, "", "false",
+     "With an etcd as --datastore-endpoint: write the snapshot's keys into the running cluster",
+     "-"},
+    {kRestore, "yes", "", 'y', kBool, "", "false", "Do not ask before data are replaced", "-"},
+    {kRestore, "token", "", 't', kText, "TOKEN", "",
+     "With --datastore-endpoint: the token of the snapshot's time, if bootstrap data are in it", "",
+     "", true},
+    {kRestore, "token-file", "", 0, kText, "FILE", "", "File with that token"},
 
     // --- server: etcd ---
     {kServer | kVersion, "etcd-binary", "", 0, kText, "FILE", "etcd",
@@ -102,7 +144,7 @@ constexpr auto kFlags = std::to_array<Flag>({
      "How often the snapshots that exist are looked at"},
     {kServer, "etcd-snapshot-retention", "", 0, kInteger, "N", "5",
      "Scheduled snapshots that are kept; below 1 all are"},
-    {kServer, "etcd-snapshot-dir", "", 0, kText, "DIR", "",
+    {kServer | kRestore, "etcd-snapshot-dir", "", 0, kText, "DIR", "",
      "Where snapshots are kept (default: DATA/server/db/snapshots)"},
     {kServer, "etcd-snapshot-compress", "", 0, kBool, "", "false", "Compress snapshots (zip)"},
     {kServer | kSnapshotSave, "etcd-snapshot-compression", "snapshot-compression", 0, kText,
@@ -146,8 +188,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kS3Check, "etcd-server", "", 's', kText, "URL", "", "", "", "", false, /*hidden=*/true},
     {kS3Check, "etcd-token", "", 't', kText, "TOKEN", "", "", "", "", true, /*hidden=*/true},
     {kS3Check, "dir", "etcd-snapshot-dir", 0, kText, "DIR", "", "", "", "", false, /*hidden=*/true},
-    {kSnapshotList | kSnapshotStatus | kS3Check | kNodeList | kServer, "output", "", 'o', kText,
-     "table|json|yaml", "table", "Output format", "-"},
+    {kSnapshotList | kSnapshotStatus | kS3Check | kNodeList | kServer | kDatastoreStatus, "output",
+     "", 'o', kText, "table|json|yaml", "table", "Output format", "-"},
 
     // --- restore ---
     {kRestore, "data-dir", "", 0, kText, "DIR", "",
@@ -213,14 +255,6 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kServer, "supervisor-metrics", "", 0, kBool, "", "false", "", "", "", false, true},
     {kRestore, "initial-memory-map-size", "", 0, kText, "", "", "", "-", "", false, true},
     {kServer, "cluster-init", "", 0, kBool, "", "false", "", "", "", false, true},
-
-    // --- known, but not in this version ---
-    {kServer, "datastore-endpoint", "", 0, kText, "URL", "", "", "", "", true, true, kNoDatastore},
-    {kServer, "datastore-cafile", "", 0, kText, "FILE", "", "", "", "", false, true, kNoDatastore},
-    {kServer, "datastore-certfile", "", 0, kText, "FILE", "", "", "", "", false, true,
-     kNoDatastore},
-    {kServer, "datastore-keyfile", "", 0, kText, "FILE", "", "", "", "", false, true, kNoDatastore},
-    {kServer, "disable-etcd", "", 0, kBool, "", "false", "", "", "", false, true, kNoDatastore},
 });
 
 // Steps to turn one word into the other: insert, remove, replace or swap neighbours (Damerau-Levenshtein, restricted).

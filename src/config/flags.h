@@ -27,6 +27,8 @@ enum Command : std::uint32_t {
   kTokenRotate = 4096,
   kCertificateRotate = 8192,
   kS3Check = 16384,
+  kDatastoreStatus = 32768,
+  kDatastoreMigrate = 65536,
 };
 // The etcd-snapshot subcommands that talk to a server.
 inline constexpr std::uint32_t kSnapshotCommands =

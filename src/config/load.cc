@@ -59,12 +59,13 @@ StatusOr<std::vector<Key>> ParseYaml(const std::string& path, const std::string&
       for (const auto& item : entry.second) {
         if (!item.IsScalar() && !item.IsNull())
           return InvalidArgumentError("{}: {} holds a list or map inside a list", where, key.name);
-        key.values.push_back({ScalarText(item), fmt::format("{}:{}", path, item.Mark().line + 1)});
+        key.values.push_back(
+            {ScalarText(item), fmt::format("{}:{}", path, item.Mark().line + 1), /*in_file=*/true});
       }
     } else if (entry.second.IsMap()) {
       return InvalidArgumentError("{}: {} is a map, expected a value or a list", where, key.name);
     } else {
-      key.values.push_back({ScalarText(entry.second), where});
+      key.values.push_back({ScalarText(entry.second), where, /*in_file=*/true});
     }
     keys.push_back(std::move(key));
   }

@@ -139,14 +139,15 @@ TEST_F(LoadTest, TheFlagWinsOverTheEnvironmentForTheConfigFile) {
 }
 
 TEST_F(LoadTest, KnownButMissingFeaturesAreRefusedNotIgnored) {
-  Write(main_, "disable-etcd: true\n");
-  EXPECT_EQ(Error({"server"}),
-            "invalid disable-etcd (" + main_ +
-                ":1): other datastores than the embedded etcd are not in this version");
-  Write(main_, "disable-etcd: false\n");
-  EXPECT_TRUE(Load({"server"}).ok());
   Write(main_, "etcd-s3-config-secret: x\n");
   EXPECT_NE(Error({"server"}).find("secrets of Kubernetes cannot be read here"), std::string::npos);
+}
+
+TEST_F(LoadTest, KeysOfFlagsThatAreOnlyForTheCommandLineAreOthers) {
+  Write(main_, "data-dir: /var/lib/x\ndatastore-endpoint: sqlite:///x\n");
+  EXPECT_EQ(Load({"restore", "snapshot"})->Text("data-dir"), "");
+  EXPECT_EQ(Load({"restore", "snapshot"})->Text("datastore-endpoint"), "sqlite:///x");
+  EXPECT_EQ(Load({"server"})->Text("data-dir"), "/var/lib/x");
 }
 
 TEST_F(LoadTest, AwsVariablesAreLookedAtLast) {

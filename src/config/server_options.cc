@@ -91,6 +91,8 @@ Status ReadSnapshots(const Settings& settings, const HostFacts& host, const Data
   }
   ASSIGN_OR_RETURN(const bool compress, settings.Bool("etcd-snapshot-compress"));
   o.compression = compress ? Compression::kZip : Compression::kNone;
+  o.compression_given =
+      settings.IsSet("etcd-snapshot-compress") || settings.IsSet("etcd-snapshot-compression");
   if (settings.IsSet("etcd-snapshot-compression")) {
     const std::string name = settings.Text("etcd-snapshot-compression");
     const auto compression = ParseCompression(name);
@@ -158,7 +160,50 @@ Status ReadReset(const Settings& settings, ServerOptions& o) {
   return OkStatus();
 }
 
+// What is only for an etcd of our own.
+Status CheckDatastoreUse(const Settings& settings, const ServerOptions& o) {
+  ASSIGN_OR_RETURN(const bool no_etcd, settings.Bool("disable-etcd"));
+  if (o.datastore.endpoint.empty()) {
+    if (!no_etcd) return OkStatus();
+    return WithHint(InvalidArgumentError("invalid flag use; --datastore-endpoint required with "
+                                         "--disable-etcd"),
+                    "A server without an etcd of its own protects the datastore of that endpoint.");
+  }
+  if (o.cluster_reset) {
+    return WithHint(
+        InvalidArgumentError("invalid flag use; --cluster-reset is for an etcd of our own, and "
+                             "--datastore-endpoint names another datastore"),
+        "A snapshot goes back into it with: restore SNAPSHOT --datastore-endpoint=...");
+  }
+  if (!o.server_url.empty()) {
+    return WithHint(
+        InvalidArgumentError("invalid flag use; --server joins a cluster, and --datastore-endpoint "
+                             "names another datastore"),
+        "Each server beside that datastore works alone: start it with --datastore-endpoint only.");
+  }
+  return OkStatus();
+}
+
 }  // namespace
+
+StatusOr<DatastoreSettings> ReadDatastoreSettings(const Settings& settings, std::string_view prefix,
+                                                  const HostFacts& host) {
+  const auto flag = [&](std::string_view what) { return fmt::format("{}-{}", prefix, what); };
+  const auto file = [&](std::string_view what) {
+    const std::string path = settings.Text(flag(what));
+    return path.empty() ? path : AbsolutePath(path, host.working_directory);
+  };
+  DatastoreSettings out{
+      .endpoint = settings.SecretText(prefix == "datastore" ? flag("endpoint") : prefix),
+      .ca_file = file("cafile"),
+      .certificate_file = file("certfile"),
+      .key_file = file("keyfile")};
+  if (out.certificate_file.empty() != out.key_file.empty()) {
+    return InvalidArgumentError("invalid flag use; --{} and --{} must come together",
+                                flag("certfile"), flag("keyfile"));
+  }
+  return out;
+}
 
 std::string NodeNameFrom(const Settings& settings, const HostFacts& host) {
   const std::string name = settings.Text("node-name");
@@ -189,6 +234,8 @@ StatusOr<ServerOptions> MakeServerOptions(const Settings& settings,
   RETURN_IF_ERROR(ReadAddresses(settings, host, o));
   RETURN_IF_ERROR(ReadPorts(settings, distribution, o));
   RETURN_IF_ERROR(ReadReset(settings, o));
+  ASSIGN_OR_RETURN(o.datastore, ReadDatastoreSettings(settings, "datastore", host));
+  RETURN_IF_ERROR(CheckDatastoreUse(settings, o));
   o.etcd_binary = settings.Text("etcd-binary");
   o.etcd_args = settings.List("etcd-arg");
   ASSIGN_OR_RETURN(o.etcd_expose_metrics, settings.Bool("etcd-expose-metrics"));

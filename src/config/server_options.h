@@ -31,7 +31,14 @@ struct SnapshotOptions {
   absl::Duration reconcile_interval = absl::Minutes(10);
   std::int64_t retention = 5;
   Compression compression = Compression::kNone;
+  bool compression_given = false;  // else a kind of datastore may have a better default
   S3Settings s3;
+};
+
+// --datastore-endpoint and its TLS files; no endpoint: an etcd of our own.
+struct DatastoreSettings {
+  Secret endpoint;                                  // as given; may hold a password
+  std::string ca_file, certificate_file, key_file;  // absolute, or empty
 };
 
 struct ServerOptions {
@@ -58,12 +65,18 @@ struct ServerOptions {
   bool etcd_expose_metrics = false;
   absl::Duration etcd_auto_compaction_retention;
 
+  DatastoreSettings datastore;
   SnapshotOptions snapshots;
 };
 
 // kInvalidArgument for values that are wrong alone or together (messages: RKE2's where it has them).
 StatusOr<ServerOptions> MakeServerOptions(const Settings& settings,
                                           const Distribution& distribution, const HostFacts& host);
+
+// `prefix` is "datastore" or, for a migration, "from" and "to"; the flag of the endpoint itself is "datastore-endpoint",
+// else the prefix. kInvalidArgument for TLS files that are not both there.
+StatusOr<DatastoreSettings> ReadDatastoreSettings(const Settings& settings, std::string_view prefix,
+                                                  const HostFacts& host);
 
 // The node name: --node-name, else the host name; lower case.
 std::string NodeNameFrom(const Settings& settings, const HostFacts& host);

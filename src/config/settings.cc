@@ -15,6 +15,11 @@ void Settings::Replace(const Flag& flag, std::vector<FlagValue> values) {
   values_[std::string(flag.name)] = std::move(values);
 }
 
+bool Settings::IsFromFile(std::string_view name) const {
+  const auto it = values_.find(name);
+  return it != values_.end() && it->second.back().in_file;
+}
+
 std::string Settings::Where(std::string_view name) const {
   const auto it = values_.find(name);
   return it == values_.end() || it->second.empty() ? std::string() : it->second.back().where;

@@ -16,6 +16,7 @@ namespace holdfast {
 struct FlagValue {
   std::string text;
   std::string where;  // "--debug", "/etc/holdfast/config.yaml:12", "HOLDFAST_DEBUG"
+  bool in_file = false;
 };
 
 class Settings {
@@ -32,6 +33,8 @@ class Settings {
   bool IsSet(std::string_view name) const { return values_.contains(name); }
   // Where it was set; empty if it was not.
   std::string Where(std::string_view name) const;
+  // In a configuration file, not by whoever gave the command.
+  bool IsFromFile(std::string_view name) const;
 
   // The value, else the table's default. A value of the wrong form is kInvalidArgument and names value, flag and place.
   std::string Text(std::string_view name) const;

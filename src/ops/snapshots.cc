@@ -87,7 +87,7 @@ Status PrepareDirectory(const SnapshotPlace& place) {
   return OkStatus();
 }
 
-StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client,
+StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, Datastore& datastore,
                                         Clock& clock, Mutex& one_at_a_time,
                                         const SaveRequest& request) {
   RETURN_IF_ERROR(CheckBaseName(request.base));
@@ -97,29 +97,28 @@ StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client
                     "Wait until the other one has ended, then try again.");
   }
   RETURN_IF_ERROR(PrepareDirectory(place));
-  ASSIGN_OR_RETURN(const etcd::MemberStatus member, client.GetStatus(),
-                   "failed to check etcd status for snapshot");
-  if (member.is_learner)
-    return FailedPreconditionError("Unable to take snapshot: not supported for learner");
-  LogInfo("Saving etcd snapshot {} to {}", request.base, place.directory);
+  LogInfo("Saving snapshot {} to {}", request.base, place.directory);
   LocalStore store(place.fs, place.directory);
   const absl::Duration start = clock.Steady();
-  ASSIGN_OR_RETURN(CapturedSnapshot saved, CaptureSnapshot(client, member, store,
+  ASSIGN_OR_RETURN(CapturedSnapshot saved, CaptureSnapshot(datastore, store,
                                                            {.base = request.base,
                                                             .node = place.node,
                                                             .now = clock.Now(),
                                                             .compression = request.compression,
                                                             .token_hash = request.token_hash,
+                                                            .bootstrap = request.bootstrap,
                                                             .upload_owed = request.upload_owed,
                                                             .on_named = request.on_named,
+                                                            .scratch_directory = place.directory,
                                                             .stop = request.stop,
                                                             .on_progress = request.on_progress}));
   if (!saved.manifest_status.ok()) {
     LogWarn("Snapshot {} is saved, but its metadata could not be written: {}", saved.name,
             MessageOf(saved.manifest_status));
   }
-  LogInfo("Saved etcd snapshot {}: revision {}, {} in {}", saved.name,
-          saved.manifest.revision.value_or(0), FormatBytes(saved.manifest.file_bytes),
+  const Manifest& m = saved.manifest;
+  LogInfo("Saved {} snapshot {}: {}{} in {}", m.datastore, saved.name,
+          m.revision ? fmt::format("revision {}, ", *m.revision) : "", FormatBytes(m.file_bytes),
           FormatGoDuration(absl::Floor(clock.Steady() - start, absl::Milliseconds(1))));
   return saved;
 }

@@ -12,7 +12,6 @@
 #include "base/mutex.h"
 #include "capture/capture_snapshot.h"
 #include "catalog/retention.h"
-#include "etcd/client.h"
 #include "ops/s3.h"
 #include "os/file_system.h"
 #include "protocol/snapshot_api.h"
@@ -38,6 +37,7 @@ struct SaveRequest {
   std::string base;
   Compression compression = Compression::kNone;
   std::string token_hash;
+  std::string bootstrap = {};  // for the manifest
   std::string upload_owed =
       {};  // not empty: it shall be in S3 as well, and is not yet because of this
   std::function<void(const std::string& name)> on_named = {};  // before it exists
@@ -46,10 +46,10 @@ struct SaveRequest {
 };
 
 // One save at a time in this process: kAborted "snapshot save already in progress" for the second one.
-// kFailedPrecondition: this member is a learner, or a directory that must be there is not.
-// Success means that the snapshot is durable in the directory and its digest verified; a manifest that could not be written
+// kFailedPrecondition: the datastore cannot be saved as it is (a learner), or a directory that must be there is not.
+// Success means that the snapshot is durable in the directory and was examined; a manifest that could not be written
 // is a warning in the log. Logs start and result.
-StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, etcd::Client& client,
+StatusOr<CapturedSnapshot> SaveSnapshot(const SnapshotPlace& place, Datastore& datastore,
                                         Clock& clock, Mutex& one_at_a_time,
                                         const SaveRequest& request);
 

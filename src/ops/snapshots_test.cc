@@ -9,6 +9,7 @@
 #include "os/atomic_file.h"
 #include "os/system_clock.h"
 #include "testing/fake_etcd.h"
+#include "testing/fake_etcd_datastore.h"
 #include "testing/fault_fs.h"
 #include "testing/mvcc_builder.h"
 #include "testing/temp_dir.h"
@@ -39,7 +40,7 @@ class SnapshotsTest : public ::testing::Test {
   }
   StatusOr<CapturedSnapshot> Save(const std::string& base = "on-demand",
                                   Compression compression = Compression::kNone) {
-    return SaveSnapshot(place_, etcd_, clock_, one_,
+    return SaveSnapshot(place_, *testing::DatastoreOf(etcd_), clock_, one_,
                         {.base = base, .compression = compression, .token_hash = "h"});
   }
   void Write(const std::string& name, std::string_view text) {

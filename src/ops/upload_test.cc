@@ -9,6 +9,7 @@
 #include "testing/fake_bucket.h"
 #include "testing/fake_clock.h"
 #include "testing/fake_etcd.h"
+#include "testing/fake_etcd_datastore.h"
 #include "testing/memory_fs.h"
 #include "testing/mvcc_builder.h"
 
@@ -28,7 +29,7 @@ class UploadTest : public ::testing::Test {
   CapturedSnapshot Save(Compression compression = Compression::kNone,
                         const std::string& base = "etcd-snapshot") {
     clock_.SetNow(clock_.Now() + absl::Seconds(1));
-    return SaveSnapshot(place_, etcd_, clock_, one_,
+    return SaveSnapshot(place_, *testing::DatastoreOf(etcd_), clock_, one_,
                         {.base = base,
                          .compression = compression,
                          .token_hash = "t",

@@ -123,7 +123,8 @@ class FarAccess final : public RandomAccess {
   bool IsFar() const override { return true; }
   StatusOr<std::size_t> ReadAt(std::uint64_t offset, MutableByteSpan out) const override {
     constexpr std::uint64_t kMagicBytes = 4096;  // are looked at before
-    const bool again = offset + out.size() > kMagicBytes && offset < seen_;
+    if (offset + out.size() <= kMagicBytes) return first_.ReadAt(offset, out);
+    const bool again = offset < seen_;
     seen_ = std::max(seen_, offset + out.size());
     return (again ? again_ : first_).ReadAt(offset, out);
   }

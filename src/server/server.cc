@@ -12,6 +12,7 @@
 #include "base/layout.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "etcd_cluster/etcd_datastore.h"
 #include "identity/bootstrap_files.h"
 #include "identity/sealed_bootstrap.h"
 #include "keys/pki.h"
@@ -26,44 +27,16 @@
 #include "restore/swap_dir.h"
 #include "server/cluster.h"
 #include "server/cluster_entry.h"
+#include "server/datastore_server.h"
 #include "server/etcd_keeper.h"
 #include "server/snapshot_service.h"
+#include "server/startup.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kSmallFileMax = 1 * kMiB;
 constexpr absl::Duration kTick = absl::Seconds(1);
 constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
-// How long an etcd may take to die after the server that was killed.
-constexpr absl::Duration kOrphanPatience = absl::Seconds(5), kOrphanPoll = absl::Milliseconds(100);
-
-// Held while a server (or a reset) runs on a data directory. Its content is the holder's pid, and empty after an end in
-// order.
-struct DataDirLock {
-  std::unique_ptr<File> file;
-  bool holder_was_killed = false;
-};
-
-// What a try to lock means, in words.
-Status Locked(const Status& locked, FileSystem& fs, const DataLayout& layout) {
-  if (!absl::IsAborted(locked)) return locked;
-  const std::string holder(Trim(ReadFile(fs, layout.lock(), kSmallFileMax).value_or("")));
-  return WithHint(AbortedError("another server is running on {}{}", layout.data_dir(),
-                               holder.empty() ? "" : fmt::format(" (pid {})", holder)),
-                  "Stop it first; with systemd: systemctl stop holdfast-server.");
-}
-
-StatusOr<DataDirLock> LockDataDir(FileSystem& fs, const DataLayout& layout) {
-  DataDirLock lock;
-  ASSIGN_OR_RETURN(lock.file, fs.OpenOrCreate(layout.lock(), 0600));
-  RETURN_IF_ERROR(Locked(lock.file->TryLock(), fs, layout));
-  ASSIGN_OR_RETURN(const std::string holder, ReadFile(fs, layout.lock(), kSmallFileMax));
-  lock.holder_was_killed = !Trim(holder).empty();
-  RETURN_IF_ERROR(lock.file->Truncate(0));
-  RETURN_IF_ERROR(lock.file->WriteAt(0, BytesOf(fmt::format("{}\n", ::getpid()))));
-  return lock;
-}
 
 class Server final : public ApiBackend {
  public:
@@ -78,20 +51,19 @@ class Server final : public ApiBackend {
     // What etcd could not be started with is said now, not after attempts.
     RETURN_IF_ERROR(etcd::EncodeServerConfig(EtcdOptions("").config).status());
     RETURN_IF_ERROR(MakeServerDirectories(fs_, layout_));
-    ASSIGN_OR_RETURN(const DataDirLock lock, LockDataDir(fs_, layout_));
+    ASSIGN_OR_RETURN(DataDirLock lock, LockDataDir(fs_, layout_));
     const Status status = RunLocked(lock.holder_was_killed);
-    // best effort: it only tells the next start that no etcd of ours can be left
-    (void)lock.file->Truncate(0);
+    Unlock(lock);
     const bool asked_to_stop = absl::IsCancelled(status) && context_.stop.stop_requested();
     return asked_to_stop && !options_.cluster_reset ? OkStatus() : status;
   }
 
   Status PlanReset(const std::string& scratch_directory, ResetPlan& plan) {
     RETURN_IF_ERROR(etcd::EncodeServerConfig(EtcdOptions("").config).status());
-    RETURN_IF_ERROR(CheckNobodyRuns());
-    ASSIGN_OR_RETURN(node_name_, NodeName());
+    RETURN_IF_ERROR(CheckNobodyRuns(fs_, layout_));
+    ASSIGN_OR_RETURN(node_name_, NodeNameOf(options_, context_, layout_));
     Status first = FindEtcd();
-    RETURN_IF_ERROR(ReadTokens());
+    RETURN_IF_ERROR(TakeTokens());
     if (first.ok()) first = CheckPorts(/*predecessor_was_killed=*/false);
     const Status planned = holdfast::PlanReset(fs_, MakeResetRequest(), scratch_directory, plan);
     return first.ok() ? planned : first;
@@ -140,20 +112,12 @@ class Server final : public ApiBackend {
   // --- start ---
 
   Status RunLocked(bool predecessor_was_killed) {
-    ASSIGN_OR_RETURN(node_name_, NodeName());
+    ASSIGN_OR_RETURN(node_name_, NodeNameOf(options_, context_, layout_));
     RETURN_IF_ERROR(RemoveUnfinishedFiles(fs_, layout_));
     RETURN_IF_ERROR(FindEtcd());
-    RETURN_IF_ERROR(ReadTokens());
+    RETURN_IF_ERROR(TakeTokens());
     RETURN_IF_ERROR(CheckPorts(predecessor_was_killed));
     return options_.cluster_reset ? Reset() : Serve();
-  }
-
-  // As LockDataDir, without writing.
-  Status CheckNobodyRuns() {
-    const auto lock = fs_.OpenForRead(layout_.lock());
-    if (absl::IsNotFound(lock.status())) return OkStatus();
-    RETURN_IF_ERROR(lock.status());
-    return Locked((*lock)->TryLock(), fs_, layout_);
   }
 
   Status FindEtcd() {
@@ -170,55 +134,16 @@ class Server final : public ApiBackend {
     return OkStatus();
   }
 
-  StatusOr<std::string> NodeName() {
-    if (!options_.with_node_id) return options_.node_name;
-    auto id = ReadFile(fs_, layout_.node_id(), kSmallFileMax);
-    if (absl::IsNotFound(id.status())) {
-      id = context_.random.Hex(4);
-      if (!options_.dry_run)
-        RETURN_IF_ERROR(WriteFileAtomically(fs_, layout_.node_id(), *id, 0600));
-    }
-    RETURN_IF_ERROR(id.status());
-    return options_.node_name + "-" + std::string(Trim(*id));
-  }
-
-  // The password that is in force stays empty if there is none yet.
-  Status ReadTokens() {
-    Secret given = options_.token, agent = options_.agent_token;
-    if (!options_.token_file.empty()) {
-      ASSIGN_OR_RETURN(given,
-                       WaitForTokenFile(fs_, context_.clock, options_.token_file, context_.stop));
-    }
-    if (!options_.agent_token_file.empty()) {
-      ASSIGN_OR_RETURN(
-          agent, WaitForTokenFile(fs_, context_.clock, options_.agent_token_file, context_.stop));
-    }
-    ASSIGN_OR_RETURN(files_.tokens.password, ServerPassword(fs_, layout_, given));
-    // With its CA hash, if anybody wrote it down.
-    token_ =
-        !given.empty()
-            ? given
-            : Secret(std::string(Trim(ReadFile(fs_, layout_.token(), kSmallFileMax).value_or(""))));
-    if (!agent.empty()) {
-      ASSIGN_OR_RETURN(const ServerToken token, ParseServerToken(agent.reveal()), "agent token");
-      files_.tokens.agent_password = token.password;
-    }
-    files_.tokens.distribution = context_.distribution.name;
-    files_.certificates = {.distribution = std::string(context_.distribution.name),
-                           .sans = options_.sans,
-                           .now = context_.clock.Now()};
-    if (node_name_ != options_.node_name) files_.certificates.sans.push_back(node_name_);
+  Status TakeTokens() {
+    ASSIGN_OR_RETURN(ServerTokens tokens, ReadTokens(options_, context_, layout_, node_name_));
+    token_ = std::move(tokens.as_known);
+    files_ = std::move(tokens.files);
     return OkStatus();
   }
 
   Status CheckPorts(bool predecessor_was_killed) {
-    struct Wanted {
-      std::string address;
-      int port;
-      const char* flag;
-    };
     const std::string loopback = "127.0.0.1";
-    std::vector<Wanted> wanted = {
+    std::vector<WantedPort> wanted = {
         {options_.bind_address, options_.supervisor_port, "supervisor-port"},
         {loopback, options_.etcd_client_port, "etcd-client-port"},
         {loopback, options_.etcd_peer_port, "etcd-peer-port"},
@@ -230,18 +155,7 @@ class Server final : public ApiBackend {
       if (options_.etcd_expose_metrics)
         wanted.push_back({options_.node_address, options_.etcd_metrics_port, "etcd-metrics-port"});
     }
-    const Deadline deadline(context_.clock,
-                            predecessor_was_killed ? kOrphanPatience : absl::ZeroDuration());
-    for (const Wanted& w : wanted) {
-      Status free = CheckPortFree(w.address, w.port);
-      // The kernel kills the etcd of a server that was killed; that may still be going on.
-      while (!free.ok() && !deadline.passed() && context_.clock.Sleep(kOrphanPoll, context_.stop))
-        free = CheckPortFree(w.address, w.port);
-      if (!free.ok())
-        return WithHint(
-            free, fmt::format("Stop what uses it, or choose another port with --{}.", w.flag));
-    }
-    return OkStatus();
+    return CheckPortsFree(wanted, context_, predecessor_was_killed);
   }
 
   etcd::RunOptions EtcdOptions(const std::string& member_name) const {
@@ -326,7 +240,10 @@ class Server final : public ApiBackend {
                                .node = node_name_,
                                .cluster_id = cluster_id,
                                .token_hash = [this] { return TokenHashInForce(); },
-                               .etcd = [this] { return keeper_->client(); },
+                               .datastore = [this]() -> StatusOr<std::unique_ptr<Datastore>> {
+                                 ASSIGN_OR_RETURN(auto client, keeper_->client());
+                                 return EmbeddedEtcd(std::move(client));
+                               },
                                .stop = context_.stop});
     cluster_ = std::make_unique<Cluster>(setup, context_.random, *keeper_, files_.tokens,
                                          HooksOfCluster());
@@ -465,21 +382,13 @@ class Server final : public ApiBackend {
   }
 
   StatusOr<std::unique_ptr<HttpServer>> StartListener() {
-    ASSIGN_OR_RETURN(const KeyPair pair, ReadKeyPair(fs_, JoinPath(layout_.tls(), "supervisor")));
-    ASSIGN_OR_RETURN(
-        auto listener,
-        HttpServer::Start({.address = options_.bind_address,
-                           .port = options_.supervisor_port,
-                           .certificate_pem = pair.certificate_pem,
-                           .key_pem = pair.key_pem,
-                           .authenticate =
-                               [this](const std::string& user, const Secret& password) {
-                                 const MutexLock lock(tokens_mutex_);
-                                 return passwd_.RoleOf(user, password);
-                               },
-                           .routes = AllRoutes()}));
-    LogInfo("Supervisor listens on {}:{}", options_.bind_address, options_.supervisor_port);
-    return listener;
+    return StartSupervisor(
+        options_, context_, layout_,
+        [this](const std::string& user, const Secret& password) {
+          const MutexLock lock(tokens_mutex_);
+          return passwd_.RoleOf(user, password);
+        },
+        AllRoutes());
   }
 
   Status BecomeReady(const ServiceNotifier& notifier) {
@@ -543,14 +452,7 @@ class Server final : public ApiBackend {
 
   Status RunJobs(const ServiceNotifier& notifier, std::stop_token give_up) {
     snapshots_->StartJobs();
-    absl::Duration next_watchdog = context_.clock.Steady();
-    const absl::Duration tick = std::min(kTick, notifier.watchdog_interval().value_or(kTick));
-    while (context_.clock.Sleep(tick, context_.stop) && !give_up.stop_requested()) {
-      if (notifier.watchdog_interval() && context_.clock.Steady() >= next_watchdog) {
-        notifier.Send("WATCHDOG=1");
-        next_watchdog = context_.clock.Steady() + *notifier.watchdog_interval();
-      }
-    }
+    WaitForEnd(context_, notifier, give_up);
     return keeper_->failure();
   }
 
@@ -584,6 +486,7 @@ Status PlanServerReset(const ServerOptions& options, const ServerContext& contex
 }
 
 Status RunServer(const ServerOptions& options, const ServerContext& context) {
+  if (!options.datastore.endpoint.empty()) return RunDatastoreServer(options, context);
   return Server(options, context).Run();
 }
 

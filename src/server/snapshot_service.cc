@@ -123,11 +123,12 @@ StatusOr<SnapshotService::Saved> SnapshotService::SaveInDirectory(const Snapshot
   const absl::Duration start = context_.clock.Steady();
   Saved out;
   request.token_hash = context_.token_hash();
+  if (context_.bootstrap) request.bootstrap = context_.bootstrap();
   if (place.s3 != nullptr)
     request.on_named = [&](const std::string& name) { out.claim = uploads_.TryClaim(name); };
   auto saved = [&]() -> StatusOr<CapturedSnapshot> {
-    ASSIGN_OR_RETURN(const auto client, context_.etcd());
-    return SaveSnapshot(place, *client, context_.clock, one_save_, request);
+    ASSIGN_OR_RETURN(const auto datastore, context_.datastore());
+    return SaveSnapshot(place, *datastore, context_.clock, one_save_, request);
   }();
   // A refused second save is no failed snapshot: the first one goes on.
   if (!absl::IsAborted(saved.status()))

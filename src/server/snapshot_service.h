@@ -33,7 +33,9 @@ struct SnapshotServiceContext {
   S3Opener open_s3;
   std::string node, cluster_id;
   std::function<std::string()> token_hash;  // of the token in force
-  std::function<StatusOr<std::shared_ptr<etcd::Client>>()> etcd;
+  std::function<std::string()> bootstrap =
+      {};  // sealed, for manifests; none: it is in the datastore
+  std::function<StatusOr<std::unique_ptr<Datastore>>()> datastore;
   std::stop_token stop;  // of the server
 };
 

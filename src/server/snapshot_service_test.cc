@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "etcd_cluster/etcd_datastore.h"
 #include "os/atomic_file.h"
 #include "testing/fake_bucket.h"
 #include "testing/fake_clock.h"
@@ -45,7 +46,9 @@ class SnapshotServiceTest : public ::testing::Test {
           .node = "n1",
           .cluster_id = "c1",
           .token_hash = [] { return "t"; },
-          .etcd = [this]() -> StatusOr<std::shared_ptr<etcd::Client>> { return etcd_; }});
+          .datastore = [this]() -> StatusOr<std::unique_ptr<Datastore>> {
+            return EmbeddedEtcd(etcd_);
+          }});
     }
     return *service_;
   }
