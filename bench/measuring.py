@@ -66,14 +66,14 @@ def measure(argv, env=None):
 
 
 class Watched:
-    """CPU and peak memory of a running process while a block runs."""
+    """CPU (also of the children that ended meanwhile) and peak memory of a running process while a block runs."""
 
-    def __init__(self, pid):
-        self.pid = pid
+    def __init__(self, pid, children=False):
+        self.pid, self.fields = pid, (11, 12, 13, 14) if children else (11, 12)
 
     def cpu(self):
         fields = pathlib.Path("/proc/%d/stat" % self.pid).read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return sum(int(fields[i]) for i in self.fields) / TICK
 
     def __enter__(self):
         pathlib.Path("/proc/%d/clear_refs" % self.pid).write_text("5")  # the peak begins anew
