@@ -14,6 +14,7 @@
 #include "keys/seal.h"
 #include "keys/token.h"
 #include "ops/datastores.h"
+#include "ops/sealed_in_manifests.h"
 #include "server/snapshot_service.h"
 #include "server/startup.h"
 
@@ -135,10 +136,27 @@ class DatastoreServer final : public ApiBackend {
           "The token (hash {}) is nowhere but in {}: keep a copy elsewhere, a restore may need it",
           TokenHash(password_), layout_.token());
     }
+    RETURN_IF_ERROR(BecomeWhoWeWere());
     tokens.files.certificates.replace_lone_keys = true;
     RETURN_IF_ERROR(MakeServerFiles(fs_, layout_, tokens.files));
     ASSIGN_OR_RETURN(passwd_, ReadPasswdFile(fs_, layout_));
     return OkStatus();
+  }
+
+  // A new host with the token of an old one, and its snapshots.
+  Status BecomeWhoWeWere() {
+    ASSIGN_OR_RETURN(const bool has_cas, HasCas(fs_, layout_));
+    if (has_cas) return OkStatus();
+    SnapshotPlace place{.fs = fs_, .directory = options_.snapshots.directory, .node = node_name_};
+    std::optional<S3Folder> s3;
+    if (options_.snapshots.s3.on.value_or(false)) {
+      ASSIGN_OR_RETURN(s3, OpenS3(context_.open_s3, options_.snapshots.s3.options));
+      place.s3 = &*s3;
+    }
+    ASSIGN_OR_RETURN(const auto found, FindSealedInManifests(place, password_));
+    if (!found) return OkStatus();
+    LogInfo("Certificates and credentials are those of the server that took {}", found->snapshot);
+    return OverwriteBootstrapFiles(fs_, layout_, found->data, context_.clock.Now()).status();
   }
 
   Status WaitForDatastore() {

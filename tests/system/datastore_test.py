@@ -126,3 +126,18 @@ def test_what_only_a_cluster_has_is_refused_with_what_works(bench):
     wait_for(lambda: server.get("/readyz")[0] == 200, "its return to be noticed")
     check(re.search("level=error msg=.The datastore is not well", server.log_text()), server.log_text())
     contains(server.log_text(), "The datastore is well again")
+
+
+def test_with_its_token_a_new_host_is_the_server_that_took_the_snapshots(bench):
+    database = Database(bench, rows=[("/k", b"v", 0)])
+    directory = bench.dir / "kept"
+    directory.mkdir()
+    flags = [f"--etcd-snapshot-dir={directory}", "--token=one"]
+    database.start(*flags)
+    database.server.save()
+    identity = database.server.get("/cacerts")[1]
+    database.server.stop()
+    for token, same in (("--token=two", False), ("--token=one", True)):
+        other = bench.server(f"host{token[-3:]}").start(database.endpoint, flags[0], token)
+        equal(other.get("/cacerts")[1] == identity, same, token)
+        other.stop()
