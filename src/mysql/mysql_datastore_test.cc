@@ -26,13 +26,16 @@ class MariaDb : public ::testing::Test {
     if (!server.ok() || !install.ok()) GTEST_SKIP() << "no MariaDB server here";
     const std::string data = "--datadir=" + (dir_ / "data"), socket = dir_ / "s";
     const std::string user = ::getuid() == 0 ? "root" : ::getlogin();
+    // Of its own: a server that starts removes the temporary tables of others in it.
+    const std::string temporary = "--tmpdir=" + (dir_ / "tmp");
+    ASSERT_TRUE(PosixFileSystem().MakeDirectory(dir_ / "tmp", 0700).ok());
     const auto installed =
-        RunAndRead({*install, "--no-defaults", data, "--user=" + user, "--skip-test-db",
+        RunAndRead({*install, "--no-defaults", data, temporary, "--user=" + user, "--skip-test-db",
                     "--auth-root-authentication-method=normal"},
                    absl::Minutes(1));
     ASSERT_TRUE(installed.ok()) << installed.status();
     auto child = ChildProcess::Start(
-        {.argv = {*server, "--no-defaults", data, "--user=" + user, "--socket=" + socket,
+        {.argv = {*server, "--no-defaults", data, temporary, "--user=" + user, "--socket=" + socket,
                   "--skip-networking", "--max-allowed-packet=4M",
                   "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
                   "--pid-file=" + (dir_ / "pid")},

@@ -26,7 +26,9 @@ class MariaDb:
             raise Skip("no MariaDB server here")
         self.bench, self.name, self.options = bench, name, list(options)
         self.dir = bench.dir / name
-        self.dir.mkdir()
+        # A server that starts removes the temporary tables of others where it has its own.
+        self.temporary = self.dir / "tmp"
+        self.temporary.mkdir(parents=True)
         self.port, self.socket = bench.port(), self.dir / "socket"
         self.ca = None
         if tls:
@@ -34,8 +36,8 @@ class MariaDb:
             self.options += [f"--ssl-cert={certificate_file}", f"--ssl-key={key}", f"--ssl-ca={self.ca}"]
         self.process = None
         self.user = f"--user={getpass.getuser()}"
-        bench.ok("mariadb-install-db", "--no-defaults", f"--datadir={self.dir / 'data'}", self.user, "--skip-test-db",
-                 "--auth-root-authentication-method=normal")
+        bench.ok("mariadb-install-db", "--no-defaults", f"--datadir={self.dir / 'data'}", f"--tmpdir={self.temporary}", self.user,
+                 "--skip-test-db", "--auth-root-authentication-method=normal")
         self.start()
         self.sql("create database kine character set utf8mb4 collate utf8mb4_bin")
         quoted = PASSWORD.replace("\\", "\\\\").replace("'", "''")
@@ -44,7 +46,7 @@ class MariaDb:
 
     def start(self):
         self.process = self.bench.spawn(
-            ["mariadbd", "--no-defaults", f"--datadir={self.dir / 'data'}", self.user, f"--port={self.port}",
+            ["mariadbd", "--no-defaults", f"--datadir={self.dir / 'data'}", f"--tmpdir={self.temporary}", self.user, f"--port={self.port}",
              "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.dir / 'pid'}", "--skip-name-resolve",
              "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", *self.options],
             f"{self.name}.log")

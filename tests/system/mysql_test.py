@@ -37,7 +37,8 @@ def status(server, snapshot):
 
 def tools_of(server):
     """The dump tools that this server runs now."""
-    return [int(p) for p in server.bench.run("pgrep", "-P", str(server.process.pid), "mariadb-dump").out.split()]
+    # Not those that are only asked for their version.
+    return [int(p) for p in server.bench.run("pgrep", "-P", str(server.process.pid), "-f", "mariadb-dump .*--single-transaction").out.split()]
 
 
 def dumping(server):
