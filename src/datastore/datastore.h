@@ -37,14 +37,14 @@ struct DatastoreState {
   std::uint64_t bytes = 0;            // about; 0: not known
   bool empty = false;                 // nothing in it that a restore could replace
   std::string cluster_id, member_id;  // of etcd, hex; else empty
-  std::vector<std::string>
-      warnings;  // works, but should be looked at: an alarm, a member that is down
+  // It works, but should be looked at: an alarm, a member that is down.
+  std::vector<std::string> warnings;
 };
 
 // What a snapshot holds, learnt by reading all of it.
 struct SnapshotFacts {
-  std::string
-      sha256;  // hex, of the payload as it is restored, uncompressed (of etcd: without the digest at its end)
+  // Hex, of the payload as it is restored, uncompressed (of etcd: without the digest at its end).
+  std::string sha256;
   std::uint64_t bytes = 0;           // uncompressed
   std::uint64_t largest_packet = 0;  // of MySQL's dumps: what the server must take in one piece
   // Of etcd and of kine tables (docs/formats/content-hash.md); none: the database is not kine's.

@@ -118,8 +118,8 @@ StatusOr<bool> Exists(FileSystem& fs, const std::string& path);
 // a file is.
 Status MakeDirectories(FileSystem& fs, const std::string& path, std::uint32_t mode);
 
-// A file (0600) on the disk of `directory` that has lost its name already: gone when it is closed, whatever happens. While it
-// is made it is called .holdfast-<pid>-<n>.part.
+// A file (0600) on the disk of `directory` that has lost its name already: gone when it is closed, whatever happens. While
+// it is made it is called .holdfast-<pid>-<n>.part.
 StatusOr<std::unique_ptr<File>> CreateUnnamedFile(FileSystem& fs, const std::string& directory);
 
 // The whole file; kResourceExhausted if it is longer than `size_max`.

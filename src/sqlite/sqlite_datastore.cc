@@ -81,7 +81,7 @@ class SqliteDatastore final : public Datastore {
       RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
       if (!options.clean && !HoldsNothing()) {
         return WithHint(FailedPreconditionError("{} is not empty", path_),
-                        "To replace it, ask for that; it will be kept beside the new one.");
+                        "With --clean it is replaced, and kept beside the new one.");
       }
     }
     std::string there = DirName(path_);
