@@ -19,11 +19,14 @@ StatusOr<ScratchDatabase> MakeScratchDatabase(FileSystem& fs, const std::string&
     out.file = *std::move(file);
     auto writer = Connection::Open(path, Access::kWrite, stop);
     auto reader = Connection::Open(path, Access::kImmutable, stop);
+    auto second_reader = Connection::Open(path, Access::kImmutable, stop);
     RETURN_IF_ERROR(fs.RemoveFile(path));
     RETURN_IF_ERROR(writer.status());
     RETURN_IF_ERROR(reader.status());
+    RETURN_IF_ERROR(second_reader.status());
     out.writer = *std::move(writer);
     out.reader = *std::move(reader);
+    out.second_reader = *std::move(second_reader);
     return out;
   }
 }

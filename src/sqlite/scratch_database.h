@@ -13,8 +13,8 @@ namespace holdfast::sqlite {
 
 struct ScratchDatabase {
   std::unique_ptr<File> file;  // its bytes; empty at first
-  // Two views of them. Neither has looked at the file yet: `reader` must not be used before all is written.
-  std::unique_ptr<Connection> writer, reader;
+  // Views of them. None has looked at the file yet: the readers, for a thread each, must not be used before all is written.
+  std::unique_ptr<Connection> writer, reader, second_reader;
 };
 
 // `directory` is one of the kernel's; `fs` makes and removes the name. A crash between the two leaves an empty
