@@ -5,6 +5,7 @@ import shutil
 
 import s3_servers
 from harness import BIN, TOP, check, contains, equal
+from sqlite_test import Database
 
 README = (TOP / "README.md").read_text()
 
@@ -84,7 +85,7 @@ def test_the_restores(bench):
         equal(result.code, 0, text, result)
         return result
 
-    same_host, new_host, bucket, reset, bare = blocks("My cluster is gone: restore", "sh")
+    same_host, new_host, bucket, reset, bare, database = blocks("My cluster is gone: restore", "sh")
     equal(bench.run("systemctl", "start", env=env).code, 0)
     server.fill(20)
     before = server.dump()
@@ -116,3 +117,11 @@ def test_the_restores(bench):
     shell("systemctl stop holdfast-server")
     shell(bare)
     check((bench.dir / "restored/member/snap/db").exists())
+
+    sqlite = Database(bench, rows=[("/k", b"v", 0)])
+    shell(f"holdfast etcd-snapshot save '{sqlite.endpoint}' --etcd-snapshot-dir={bench.dir} --name=state --node-name=node-1")
+    saved, = bench.dir.glob("state-node-1-*")
+    sqlite.path.unlink()
+    shell(database.replace("state-node-1-1753178523", saved.name).replace("/var/lib/rancher/k3s/server/db/state.db", str(sqlite.path)),
+          HOLDFAST_DATA_DIR=str(bench.dir / "beside"))
+    equal([row[5] for row in sqlite.rows()], [b"v"])
