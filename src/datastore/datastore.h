@@ -97,7 +97,8 @@ struct RestoreOptions {
 struct RestorePlan {
   std::vector<std::string> lines;
   bool goes_on_running = false;  // keys are written into a running datastore, while others use it
-  // What is there now is kept as it is beside the new, damaged or not: no snapshot of it is needed.
+  // What is there now is kept as it is, damaged or not, beside the new, which is byte for byte what was examined: no
+  // snapshot of the old is needed, nor a reading back of the new.
   bool sets_aside = false;
 };
 

@@ -94,7 +94,8 @@ class Restore {
     RETURN_IF_ERROR(r_.confirm(found_, snapshot_.manifest, state, plan.lines));
     if (save) RETURN_IF_ERROR(SaveBefore());
     RETURN_IF_ERROR(Bring(options));
-    return Compare();
+    report_.restored = found_.facts;
+    return plan.sets_aside ? OkStatus() : Compare();
   }
 
   static std::string Describe(const SnapshotFacts& facts) {

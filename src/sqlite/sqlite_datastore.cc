@@ -15,6 +15,7 @@
 #include "sqlite/replace_file.h"
 #include "sqlite/scratch_database.h"
 #include "store/file_sink.h"
+#include "stream/pump.h"
 
 namespace holdfast {
 namespace {
@@ -27,7 +28,6 @@ constexpr char kKindName[] = "sqlite", kScheme[] = "sqlite";
 constexpr char kDefaultPath[] = "./db/state.db";
 // Beside the payload itself, for directories and journals.
 constexpr std::uint64_t kSpaceReserve = 1 * kMiB;
-constexpr std::size_t kCopyBlock = 1 * kMiB;
 
 // The path of an endpoint, absolute, with links followed: SQLite keeps its -wal beside the real file.
 StatusOr<std::string> PathOf(const std::string& endpoint) {
@@ -199,23 +199,29 @@ class SqliteDatastore final : public Datastore {
 
   // To `file`, as examined.
   static Status Receive(Source& payload, const RestoreOptions& options, File& file) {
-    FileSink sink(file, FileSink::Kind::kDurable);
-    Sha256 hash;
-    AlignedBuffer block(kCopyBlock);
-    while (true) {
-      if (options.stop.stop_requested()) return CancelledError("stopped");
-      ASSIGN_OR_RETURN(const std::size_t n, payload.Read(block.bytes()));
-      if (n == 0) break;
-      const ByteSpan data = ByteSpan(block.bytes()).first(n);
-      hash.Update(data);
-      RETURN_IF_ERROR(sink.Write(data));
-      if (options.on_progress) options.on_progress(sink.bytes());
-    }
-    if (const std::string sha256 = HexOf(hash.Finish()); sha256 != options.facts.sha256) {
-      return DataLossError("what came is not what was examined: SHA-256 {} instead of {}", sha256,
-                           options.facts.sha256);
-    }
-    return sink.Finish();
+    class Digest final : public Sink {
+     public:
+      Status Write(ByteSpan data) override {
+        hash_.Update(data);
+        return OkStatus();
+      }
+      Status Finish() override {
+        sha256 = HexOf(hash_.Finish());
+        return OkStatus();
+      }
+      std::string sha256;
+
+     private:
+      Sha256 hash_;
+    };
+    Digest digest;
+    FileSink target(file, FileSink::Kind::kDurable);
+    Sink* const sinks[] = {&digest, &target};
+    RETURN_IF_ERROR(
+        Pump(payload, sinks, {.stop = options.stop, .on_progress = options.on_progress}).status());
+    if (digest.sha256 == options.facts.sha256) return OkStatus();
+    return DataLossError("what came is not what was examined: SHA-256 {} instead of {}",
+                         digest.sha256, options.facts.sha256);
   }
 
   // What the last owner left in the log goes into the old database, so that it is one whole file. If it is too damaged for
