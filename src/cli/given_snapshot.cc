@@ -27,6 +27,8 @@ StatusOr<OpenedSnapshot> OpenGiven(const CommandContext& context) {
   const std::string& directory = context.host.working_directory;
   ASSIGN_OR_RETURN(FetchRequest request,
                    RequestGiven(context, {.fs = fs, .directory = directory, .node = ""}));
+  // The server's bucket in the configuration is not asked for a file on this host.
+  request.s3_on = request.s3_on && !context.settings.IsFromFile("etcd-s3");
   if (!request.s3_on && !request.given.starts_with("s3://")) {
     constexpr std::string_view kFileScheme = "file://";
     request.given = AbsolutePath(request.given.starts_with(kFileScheme)

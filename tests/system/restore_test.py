@@ -175,6 +175,15 @@ def test_compressed_snapshots_and_the_data_dir_as_people_write_it(bench):
 
 # --- options ---
 
+def test_a_servers_configuration_does_not_get_in_the_way(bench):
+    config = bench.dir / "server.yaml"
+    config.write_text("data-dir: /nonexistent\netcd-s3: true\netcd-s3-bucket: b\netcd-s3-endpoint: 127.0.0.1:1\n")
+    shutil.copy(bench.sample_snapshot(3), bench.dir / "backup.db")
+    result = bench.holdfast("restore", "backup.db", "--data-dir", "made", env={"HOLDFAST_CONFIG_FILE": str(config)})
+    equal(result.code, 0, result)
+    check((bench.dir / "made/member/snap/db").exists())
+
+
 def test_wal_dir(bench):
     snapshot = bench.sample_snapshot(20)
     data, wal = bench.dir / "data", bench.dir / "fast/disk/wal"
