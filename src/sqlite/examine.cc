@@ -11,8 +11,8 @@
 namespace holdfast::sqlite {
 namespace {
 
-// `db` and `again` are of the same `bytes` bytes, that nobody writes any more: the check and the reading of kine's table take as
-// long as each other, so they run side by side.
+// `db` and `again` are of the same `bytes` bytes, that nobody writes any more: the check and the reading of kine's table
+// take as long as each other, so they run side by side.
 Status Examine(Connection& db, Connection& again, std::uint64_t bytes, SnapshotFacts& facts) {
   RETURN_IF_ERROR(db.FileIsComplete(bytes));
   RETURN_IF_ERROR(again.FileIsComplete(bytes));
