@@ -79,9 +79,10 @@ class PostgresDatastore final : public Datastore {
       return inside.status();
     }
     std::shared_ptr<Connection> outside = std::move(target.connection);
-    return postgres::WriteKineRows(*std::move(inside), which, [this, outside] {
-      postgres::DropDatabase(*outside, endpoint_.database());
-    });
+    // The writer may outlive this.
+    return postgres::WriteKineRows(
+        *std::move(inside), which,
+        [outside, database = endpoint_.database()] { postgres::DropDatabase(*outside, database); });
   }
 
  private:
