@@ -88,6 +88,7 @@ StatusOr<SnapshotFacts> ExamineFile(FileSystem& fs, const std::string& path,
     if (on_progress) on_progress(done);
   }
   check.join();
+  if (stop.stop_requested()) return CancelledError("stopped");
   RETURN_IF_ERROR(whole);
   facts.sha256 = HexOf(hash.Finish());
   facts.bytes = done;

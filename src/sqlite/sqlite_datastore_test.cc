@@ -144,6 +144,29 @@ TEST_F(SqliteTest, ASnapshotHoldsTheCommittedRowsOfAnOpenDatabase) {
             "[(4, 'compact_rev_key')]\n");
 }
 
+TEST_F(SqliteTest, AFileIsExaminedWhereItLiesLikeAStream) {
+  const std::string path = dir_ / "state.db";
+  Fill(path, {Row(1, "/a", "x"), Row(2, "/b", std::string(100'000, 'y'))});
+  const auto taken = Take(*Open(path));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  const std::string file = dir_ / "payload";
+  WriteTestFile(file, taken->payload);
+  const auto examine = [&](std::stop_token stop) {
+    return SqliteKind().examine_file(PosixFileSystem(), file, {}, std::move(stop));
+  };
+  const auto found = examine({});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->sha256, taken->facts.sha256);
+  EXPECT_EQ(found->content_hash, taken->facts.content_hash);
+  EXPECT_EQ(found->bytes, taken->payload.size());
+  // Half a look says nothing.
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_TRUE(absl::IsCancelled(examine(stop.get_token()).status()));
+  WriteTestFile(file, taken->payload.substr(0, 8192));
+  EXPECT_TRUE(absl::IsDataLoss(examine({}).status()));
+}
+
 TEST_F(SqliteTest, ASnapshotEndsAlthoughTheDatabaseChangesAllTheTime) {
   Fill(path_, {});
   const auto owner = Writer(path_);
