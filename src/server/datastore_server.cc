@@ -98,9 +98,6 @@ class DatastoreServer final : public ApiBackend {
         CheckPortsFree({{options_.bind_address, options_.supervisor_port, "supervisor-port"}},
                        context_, predecessor_was_killed));
     RETURN_IF_ERROR(PrepareFiles());
-    ServiceNotifier notifier;
-    notifier.Send("STATUS=waiting for the datastore");
-    RETURN_IF_ERROR(WaitForDatastore());
     ASSIGN_OR_RETURN(const std::string cluster_id, CaHash(CaCertificates()), "server CA");
     snapshot_options_ = options_.snapshots;
     if (!snapshot_options_.compression_given)
@@ -118,7 +115,7 @@ class DatastoreServer final : public ApiBackend {
                                .bootstrap = [this] { return SealedBootstrap(); },
                                .datastore = [this] { return Open(); },
                                .stop = context_.stop});
-    const Status status = Serve(notifier);
+    const Status status = Serve();
     snapshots_.reset();
     return status;
   }
@@ -192,7 +189,7 @@ class DatastoreServer final : public ApiBackend {
     return looked.status();
   }
 
-  Status Serve(const ServiceNotifier& notifier) {
+  Status Serve() {
     std::vector<Route> routes = SupervisorRoutes(*this, context_.distribution.label_domain);
     for (Route& route : RefusedClusterRoutes(
              context_.distribution.name,
@@ -205,6 +202,9 @@ class DatastoreServer final : public ApiBackend {
                            return passwd_.RoleOf(user, password);
                          },
                          std::move(routes)));
+    const ServiceNotifier notifier;
+    notifier.Send("STATUS=waiting for the datastore");
+    RETURN_IF_ERROR(WaitForDatastore());
     LogInfo("{} is up and running", context_.distribution.name);
     notifier.Send("READY=1\nSTATUS=running");
     snapshots_->StartJobs();

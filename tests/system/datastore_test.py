@@ -141,3 +141,15 @@ def test_with_its_token_a_new_host_is_the_server_that_took_the_snapshots(bench):
         other = bench.server(f"host{token[-3:]}").start(database.endpoint, flags[0], token)
         equal(other.get("/cacerts")[1] == identity, same, token)
         other.stop()
+
+
+def test_a_datastore_that_comes_later_is_waited_for_and_why_is_told(bench):
+    postgres = Postgres(bench)
+    postgres.stop()
+    server = bench.server("early").launch(f"--datastore-endpoint={postgres.url()}")
+    wait_for(lambda: server.get("/readyz")[0] == 503 and "Connection refused" in server.get("/readyz")[1], "the reason in /readyz")
+    equal(server.names(), [])
+    check(server.snapshot("save").code != 0, "saved what is not there")
+    postgres.start()
+    server.wait_ready()
+    server.save()
