@@ -12,6 +12,7 @@
 #include "mysql/kine_rows.h"
 #include "mysql/load.h"
 #include "mysql/tools.h"
+#include "stream/digest_source.h"
 
 namespace holdfast {
 namespace mysql {
@@ -106,7 +107,9 @@ class MysqlDatastore final : public Datastore {
     ASSIGN_OR_RETURN(const Tools tools, FindTools());
     ASSIGN_OR_RETURN(const auto server, Connect(""));
     ASSIGN_OR_RETURN(const LoadPlan plan, Plan(*server, tools, options));
-    return Load(*server, endpoint_, tools, plan, payload, options);
+    // Its end is also the last moment before anything changes where the dump is staged.
+    DigestSource examined(payload, options.facts.sha256);
+    return Load(*server, endpoint_, tools, plan, examined, options);
   }
 
   StatusOr<SnapshotFacts> ReadContent(std::stop_token stop) override {

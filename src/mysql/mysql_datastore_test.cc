@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "mysql/connection.h"
 #include "mysql/database.h"
 #include "os/process.h"
@@ -214,6 +215,7 @@ TEST_F(MariaDb, ABrokenDumpChangesNothing) {
   Taken broken = *taken;
   const std::size_t at = broken.payload.find("UNLOCK TABLES");
   broken.payload.replace(at, 6, "UNLOKC");
+  broken.facts.sha256 = HexOf(Sha256Of(BytesOf(broken.payload)));  // examined as it is
 
   const Status staged = Bring(*root, broken, /*clean=*/true);
   EXPECT_EQ(staged.code(), StatusCode::kFailedPrecondition) << staged;
@@ -244,6 +246,19 @@ TEST_F(MariaDb, ABrokenDumpChangesNothing) {
   const auto user = Connection::Open(PosixFileSystem(), endpoint_, "kine");
   EXPECT_THAT(MessageOf(root->CheckRestore({.clean = true, .facts = taken->facts}).status()),
               HasSubstr("in use by root@"));
+}
+
+TEST_F(MariaDb, AnotherDumpThanWasExaminedChangesNothing) {
+  FillKine("kine");
+  const auto root = Open("kine");
+  auto taken = Take(*root);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  Taken other = *taken;
+  other.payload.replace(other.payload.find("UNLOCK"), 6, "unlock");  // as good for MariaDB
+  const Status status = Bring(*root, other, /*clean=*/true);
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status;
+  EXPECT_THAT(MessageOf(status), HasSubstr("database kine is as it was"));
+  EXPECT_EQ(root->ReadContent({})->content_hash, taken->facts.content_hash);
 }
 
 TEST_F(MariaDb, ADatabaseThatIsNotKineComesBackWithAllItHas) {
