@@ -4,8 +4,8 @@
 //   1. the file is read to its end: is it whole, is it what its manifest says, what is in it
 //   2. the token opens the bootstrap data inside, if there are any
 //   3. the datastore answers, fits, has room and the rights, and is empty (or --clean was given)
-//   4. --clean: a snapshot of what is there now is taken, and listed like any other
-//   5. the restore; then what the datastore holds is read back and compared
+//   4. what is there now is kept: as a snapshot like any other, or beside the new where a whole file is replaced
+//   5. the restore; then the keys are read back and compared, unless the file is byte for byte what was examined
 #pragma once
 
 #include <functional>
