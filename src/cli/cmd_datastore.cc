@@ -191,7 +191,7 @@ Status RestoreIntoDatastore(const CommandContext& context) {
                                   .stop = context.stop};
   ASSIGN_OR_RETURN(request.clean, s.Bool("clean"));
   ASSIGN_OR_RETURN(request.into_live, s.Bool("into-live"));
-  ASSIGN_OR_RETURN(const bool dry_run, s.Bool("dry-run"));
+  ASSIGN_OR_RETURN(request.dry_run, s.Bool("dry-run"));
   ASSIGN_OR_RETURN(request.token, TokenFor(context, layout));
   ProgressBar bar(SystemClock(), "Verifying", context.terminal);
   request.on_progress = [&](std::string_view step, std::uint64_t done, std::uint64_t total) {
@@ -203,11 +203,11 @@ Status RestoreIntoDatastore(const CommandContext& context) {
                         const DatastoreState& state,
                         const std::vector<std::string>& plan) -> Status {
     PrintPlan(snapshot, manifest, state, plan);
-    if (dry_run) return CancelledError("dry run");
+    if (request.dry_run) return CancelledError("dry run");
     return state.empty ? OkStatus() : AskPerson(context);
   };
   const auto report = RestoreDatastore(request);
-  if (dry_run && absl::IsCancelled(report.status()) && !context.stop.stop_requested()) {
+  if (request.dry_run && absl::IsCancelled(report.status()) && !context.stop.stop_requested()) {
     LogInfo("Nothing was changed");
     return OkStatus();
   }

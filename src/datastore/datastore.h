@@ -5,6 +5,7 @@
 //   Snapshot() --Source--> pump --+--> Examiner: is it whole, what is in it -> Facts -> manifest
 //                                 +--> [zip | zstd] --> store
 //   store --> [unzip] --> Examiner (a proof before anything is touched) ... --> Restore()
+//                    \--> StagedRestore, at the same time, where a kind has it ... --> Commit()
 #pragma once
 
 #include <cstdint>
@@ -102,6 +103,15 @@ struct RestorePlan {
   bool sets_aside = false;
 };
 
+// A restore whose payload is written beside its place while it is examined, so that the restore itself is one step. Without
+// Commit() nothing of it stays.
+class StagedRestore : public Sink {
+ public:
+  virtual const RestorePlan& plan() const = 0;
+  // After Finish(). As Datastore::Restore().
+  virtual Status Commit() = 0;
+};
+
 // One version of one key, as kine's table has it. Of etcd: the live one.
 struct KeyRow {
   std::int64_t id = 0;  // the revision that wrote it
@@ -142,6 +152,11 @@ class Datastore {
   // Everything that can be known before something changes: does the version fit, is the target empty (or clean given), are
   // the rights there, is nobody using it, is there space. Changes nothing.
   virtual StatusOr<RestorePlan> CheckRestore(const RestoreOptions& options) = 0;
+  // CheckRestore(), and a place for the payload to be written to while it is examined: of `options.facts` only the size is
+  // known, or not even that (0). Changes nothing that anybody uses. Null: Restore() will read the payload again.
+  virtual StatusOr<std::unique_ptr<StagedRestore>> Stage(const RestoreOptions& /*options*/) {
+    return nullptr;
+  }
   // Brings the payload back. On an error the datastore holds what it held before, where it can do that; else the error says
   // what it holds.
   virtual Status Restore(Source& payload, const RestoreOptions& options) = 0;
@@ -180,10 +195,10 @@ struct DatastoreKind {
   bool (*recognizes)(ByteSpan first_bytes);
   // For a payload of this kind; a kind that must look at it as a file makes one without a name in `scratch_directory`.
   std::unique_ptr<Examiner> (*make_examiner)(FileSystem& fs, const std::string& scratch_directory);
-  // The same of a payload that is a plain file on this host, where it lies; null: this kind only reads streams.
-  StatusOr<SnapshotFacts> (*examine_file)(
-      FileSystem& fs, const std::string& path,
-      const std::function<void(std::uint64_t done)>& on_progress, std::stop_token stop) = nullptr;
+  // The same for a payload that is a plain file on this host, which is looked into where it lies, while its bytes are fed;
+  // null: this kind only reads streams.
+  StatusOr<std::unique_ptr<Examiner>> (*make_file_examiner)(FileSystem& fs,
+                                                            const std::string& path) = nullptr;
   // kInvalidArgument if the endpoint is not understood. Does not connect.
   StatusOr<std::unique_ptr<Datastore>> (*open)(const DatastoreOptions& options);
 };

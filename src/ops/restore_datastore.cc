@@ -60,27 +60,18 @@ class Restore {
   }
 
   Status RunWithSnapshot() {
+    RETURN_IF_ERROR(StageIfItCan());
     ASSIGN_OR_RETURN(found_, ExamineSnapshot(fs_, snapshot_,
                                              {.scratch_directory = r_.place.directory,
+                                              .also_to = staged_.get(),
                                               .on_progress = Step("Verifying"),
                                               .stop = r_.stop}));
     LogInfo("The snapshot is good: {}", Describe(found_.facts));
     RETURN_IF_ERROR(OpenTarget());
     RETURN_IF_ERROR(CheckToken());
     auto described = target_->Describe();
-    const RestoreOptions options{
-        .clean = r_.clean,
-        .facts = found_.facts,
-        .scratch_directory = r_.place.directory,
-        .open_payload = [this]() -> StatusOr<std::unique_ptr<Source>> {
-          return OpenDecompressed(*snapshot_.bytes);
-        },
-        .on_progress =
-            [step = Step("Restoring"), total = found_.facts.bytes](std::uint64_t done) {
-              if (step) step(done, total);
-            },
-        .stop = r_.stop};
-    auto checked = target_->CheckRestore(options);
+    const RestoreOptions options = Options(found_.facts);
+    auto checked = staged_ ? staged_->plan() : target_->CheckRestore(options);
     // What is damaged or gone is what a restore is for, if nothing has to be read from it before.
     if (!described.ok() && checked.ok() && checked->sets_aside) {
       described = DatastoreState{.kind = std::string(found_.kind->name),
@@ -98,6 +89,33 @@ class Restore {
     return plan.sets_aside ? OkStatus() : Compare();
   }
 
+  RestoreOptions Options(const SnapshotFacts& facts) const {
+    return {.clean = r_.clean,
+            .facts = facts,
+            .scratch_directory = r_.place.directory,
+            .open_payload = [this]() -> StatusOr<std::unique_ptr<Source>> {
+              return OpenDecompressed(*snapshot_.bytes);
+            },
+            .on_progress =
+                [step = Step("Restoring"), total = facts.bytes](std::uint64_t done) {
+                  if (step) step(done, total);
+                },
+            .stop = r_.stop};
+  }
+
+  // A snapshot that is no good, or of another kind, is left to those who say best what is wrong with it.
+  Status StageIfItCan() {
+    if (r_.dry_run) return OkStatus();
+    const auto kind = KindOfSnapshot(*snapshot_.bytes);
+    const auto wanted = KindOfEndpoint(r_.datastore.endpoint);
+    const auto payload = OpenDecompressed(*snapshot_.bytes);
+    if (!kind.ok() || !wanted.ok() || *kind != *wanted || !payload.ok()) return OkStatus();
+    ASSIGN_OR_RETURN(target_, (*kind)->open(r_.datastore));
+    // As far as is known now.
+    ASSIGN_OR_RETURN(staged_, target_->Stage(Options({.bytes = (*payload)->size().value_or(0)})));
+    return OkStatus();
+  }
+
   static std::string Describe(const SnapshotFacts& facts) {
     std::string out = FormatBytes(facts.bytes);
     if (facts.revision) out += fmt::format(", revision {}", *facts.revision);
@@ -106,6 +124,7 @@ class Restore {
   }
 
   Status OpenTarget() {
+    if (target_) return OkStatus();
     ASSIGN_OR_RETURN(const DatastoreKind* kind, KindOfEndpoint(r_.datastore.endpoint));
     if (kind != found_.kind) {
       return WithHint(
@@ -167,6 +186,7 @@ class Restore {
   }
 
   Status Bring(const RestoreOptions& options) {
+    if (staged_) return staged_->Commit();
     ASSIGN_OR_RETURN(const auto payload, options.open_payload());
     return Explain(target_->Restore(*payload, options));
   }
@@ -196,6 +216,7 @@ class Restore {
   OpenedSnapshot snapshot_;
   ExaminedSnapshot found_;
   std::unique_ptr<Datastore> target_;
+  std::unique_ptr<StagedRestore> staged_;  // null: the target has no such thing, or it is a dry run
 };
 
 }  // namespace
@@ -224,18 +245,28 @@ StatusOr<ExaminedSnapshot> ExamineSnapshot(FileSystem& fs, const OpenedSnapshot&
   if (out.kind == nullptr) return UnknownKind(file.path());
   ASSIGN_OR_RETURN(const auto source, OpenDecompressed(file));
   out.compression = source->compression();
+  const bool is_payload = out.compression == Compression::kNone && !file.IsFar();
+  std::unique_ptr<Examiner> examiner;
+  if (is_payload && out.kind->make_file_examiner != nullptr) {
+    ASSIGN_OR_RETURN(examiner, out.kind->make_file_examiner(fs, file.path()));
+  } else {
+    examiner = out.kind->make_examiner(fs, options.scratch_directory);
+  }
+  std::vector<Sink*> sinks = {examiner.get()};
+  if (options.also_to != nullptr) sinks.push_back(options.also_to);
   const auto on_progress = [&, total = source->size().value_or(0)](std::uint64_t done) {
     if (options.on_progress) options.on_progress(done, total);
   };
-  if (out.kind->examine_file != nullptr && out.compression == Compression::kNone && !file.IsFar()) {
-    ASSIGN_OR_RETURN(out.facts, out.kind->examine_file(fs, file.path(), on_progress, options.stop));
-  } else {
-    const auto examiner = out.kind->make_examiner(fs, options.scratch_directory);
-    Sink* const sinks[] = {examiner.get()};
-    RETURN_IF_ERROR(
-        Pump(*source, sinks, {.stop = options.stop, .on_progress = on_progress}).status(), "{}",
-        file.path());
-    out.facts = examiner->facts();
+  const auto before = fs.Stat(file.path());  // of a file on this host
+  RETURN_IF_ERROR(Pump(*source, sinks, {.stop = options.stop, .on_progress = on_progress}).status(),
+                  "{}", file.path());
+  out.facts = examiner->facts();
+  // What the examiner looked into and what came by must be one thing.
+  if (is_payload) {
+    ASSIGN_OR_RETURN(const FileInfo after, fs.Stat(file.path()));
+    if (!before.ok() || before->modified_at != after.modified_at ||
+        before->size_bytes != after.size_bytes)
+      return DataLossError("{} changed while it was read", file.path());
   }
   RETURN_IF_ERROR(CheckManifest(snapshot, out));
   return out;

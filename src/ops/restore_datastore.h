@@ -1,7 +1,8 @@
 // `holdfast restore --datastore-endpoint`: a snapshot goes back into the datastore it was taken of, or into a new one. All
 // that can be known is known before anything changes:
 //
-//   1. the file is read to its end: is it whole, is it what its manifest says, what is in it
+//   1. the file is read to its end: is it whole, is it what its manifest says, what is in it (and, where a whole file is
+//      replaced, it is written beside its place at the same time)
 //   2. the token opens the bootstrap data inside, if there are any
 //   3. the datastore answers, fits, has room and the rights, and is empty (or --clean was given)
 //   4. what is there now is kept: as a snapshot like any other, or beside the new where a whole file is replaced
@@ -31,6 +32,7 @@ struct ExaminedSnapshot {
 
 struct ExamineOptions {
   std::string scratch_directory;
+  Sink* also_to = nullptr;  // gets the payload too, which is unproven until all is examined
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};
   std::stop_token stop = {};
 };
@@ -51,6 +53,7 @@ struct RestoreDatastoreRequest {
   Secret token;            // any form; empty: none given
   SnapshotPlace place;     // where the safety snapshot goes
   Clock& clock;
+  bool dry_run = false;  // nothing is written, not even beside its place
   // Asked once all is known and before anything changes; an error ends it: a dry run, a person who said no.
   std::function<Status(const ExaminedSnapshot&, const std::optional<Manifest>&,
                        const DatastoreState&, const std::vector<std::string>& plan)>

@@ -3,10 +3,8 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "sqlite/contents.h"
-#include "stream/pump.h"
 
 namespace holdfast::sqlite {
 namespace {
@@ -37,7 +35,7 @@ Status WithoutScratchName(const Status& status, const std::string& name) {
 
 }  // namespace
 
-// --- a payload from anywhere ---
+// --- a payload that comes from anywhere ---
 
 Status PayloadExaminer::Write(ByteSpan data) {
   if (!scratch_) {
@@ -60,39 +58,41 @@ Status PayloadExaminer::Finish() {
       scratch_->reader->path());
 }
 
-StatusOr<SnapshotFacts> ExamineFile(FileSystem& fs, const std::string& path,
-                                    const std::function<void(std::uint64_t done)>& on_progress,
-                                    std::stop_token stop) {
-  ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));
-  ASSIGN_OR_RETURN(const std::uint64_t bytes, file->Size());
-  std::stop_source end;
-  const std::stop_callback pass_on(stop, [&end] { end.request_stop(); });
-  ASSIGN_OR_RETURN(const auto db, Connection::Open(path, Access::kImmutable, end.get_token()));
-  ASSIGN_OR_RETURN(const auto again, Connection::Open(path, Access::kImmutable, end.get_token()));
-  SnapshotFacts facts;
-  Status whole;
-  std::jthread check([&] {
-    ::pthread_setname_np(::pthread_self(), "sqlite-check");
-    whole = Examine(*db, *again, bytes, facts);
-  });
-  Sha256 hash;
-  std::vector<std::uint8_t> block(kPumpBlockSize);
-  std::uint64_t done = 0;
-  while (!stop.stop_requested()) {
-    const auto got = file->ReadAt(done, block);
-    if (!got.ok()) end.request_stop();
-    RETURN_IF_ERROR(got.status());
-    if (*got == 0) break;
-    hash.Update(ByteSpan(block).first(*got));
-    done += *got;
-    if (on_progress) on_progress(done);
-  }
-  check.join();
-  if (stop.stop_requested()) return CancelledError("stopped");
-  RETURN_IF_ERROR(whole);
-  facts.sha256 = HexOf(hash.Finish());
-  facts.bytes = done;
-  return facts;
+// --- a payload in a file ---
+
+FileExaminer::FileExaminer(std::unique_ptr<Connection> reader, std::unique_ptr<Connection> again,
+                           std::uint64_t bytes, bool nameless, std::stop_source stop)
+    : reader_(std::move(reader)),
+      again_(std::move(again)),
+      stop_(std::move(stop)),
+      check_([this, bytes, nameless] {
+        ::pthread_setname_np(::pthread_self(), "sqlite-check");
+        whole_ = Examine(*reader_, *again_, bytes, facts_);
+        if (nameless) whole_ = WithoutScratchName(whole_, reader_->path());
+      }) {}
+
+FileExaminer::~FileExaminer() { stop_.request_stop(); }
+
+Status FileExaminer::Write(ByteSpan data) {
+  hash_.Update(data);
+  came_ += data.size();
+  return OkStatus();
+}
+
+Status FileExaminer::Finish() {
+  if (check_.joinable()) check_.join();
+  facts_.sha256 = HexOf(hash_.Finish());
+  facts_.bytes = came_;
+  return whole_;
+}
+
+StatusOr<std::unique_ptr<Examiner>> MakeFileExaminer(FileSystem& fs, const std::string& path) {
+  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
+  std::stop_source stop;
+  ASSIGN_OR_RETURN(auto reader, Connection::Open(path, Access::kImmutable, stop.get_token()));
+  ASSIGN_OR_RETURN(auto again, Connection::Open(path, Access::kImmutable, stop.get_token()));
+  return std::make_unique<FileExaminer>(std::move(reader), std::move(again), info.size_bytes,
+                                        /*nameless=*/false, std::move(stop));
 }
 
 // --- a snapshot being taken ---
@@ -100,40 +100,20 @@ StatusOr<SnapshotFacts> ExamineFile(FileSystem& fs, const std::string& path,
 SqliteSnapshot::SqliteSnapshot(DatastoreState origin, ScratchDatabase copy, std::uint64_t size,
                                std::stop_source stop)
     : origin_(std::move(origin)),
-      copy_(std::move(copy)),
-      stop_(std::move(stop)),
+      copy_(std::move(copy.file)),
       size_(size),
-      examiner_(*this),
-      check_([this] {
-        ::pthread_setname_np(::pthread_self(), "sqlite-check");
-        whole_ = WithoutScratchName(Examine(*copy_.reader, *copy_.second_reader, size_, facts_),
-                                    copy_.reader->path());
-      }) {}
-
-SqliteSnapshot::~SqliteSnapshot() { stop_.request_stop(); }
+      examiner_(std::move(copy.reader), std::move(copy.second_reader), size, /*nameless=*/true,
+                std::move(stop)) {}
 
 StatusOr<std::size_t> SqliteSnapshot::Read(MutableByteSpan out) {
   ASSIGN_OR_RETURN(
       const std::size_t n,
-      copy_.file->ReadAt(offset_, out.first(std::min<std::uint64_t>(out.size(), size_ - offset_))));
+      copy_->ReadAt(offset_, out.first(std::min<std::uint64_t>(out.size(), size_ - offset_))));
   offset_ += n;
   if (n == 0 && offset_ != size_)
     return DataLossError("the copy of {} ends after {} of {} bytes", origin_.location, offset_,
                          size_);
   return n;
-}
-
-Status SqliteSnapshot::Companion::Write(ByteSpan data) {
-  hash_.Update(data);
-  snapshot_.examined_ += data.size();
-  return OkStatus();
-}
-
-Status SqliteSnapshot::Companion::Finish() {
-  if (snapshot_.check_.joinable()) snapshot_.check_.join();
-  snapshot_.facts_.sha256 = HexOf(hash_.Finish());
-  snapshot_.facts_.bytes = snapshot_.examined_;
-  return snapshot_.whole_;
 }
 
 }  // namespace holdfast::sqlite

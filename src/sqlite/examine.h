@@ -2,7 +2,6 @@
 // came from anywhere.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -37,18 +36,37 @@ class PayloadExaminer final : public Examiner {
   SnapshotFacts facts_;
 };
 
-// The same of a payload that lies on this host as it is: nothing is unpacked.
-StatusOr<SnapshotFacts> ExamineFile(FileSystem& fs, const std::string& path,
-                                    const std::function<void(std::uint64_t done)>& on_progress,
-                                    std::stop_token stop);
+// Of a payload that lies in a file already: two threads look into that while its bytes come by for their digest.
+class FileExaminer final : public Examiner {
+ public:
+  // `reader` and `again` (kImmutable) were opened with the token of `stop`; their file is `bytes` long and nobody writes to
+  // it any more. `nameless`: its path means nothing to anybody.
+  FileExaminer(std::unique_ptr<Connection> reader, std::unique_ptr<Connection> again,
+               std::uint64_t bytes, bool nameless, std::stop_source stop);
+  ~FileExaminer() override;
 
-// A copy that lies in a scratch file: streamed, while a thread of its own examines it.
+  Status Write(ByteSpan data) override;
+  Status Finish() override;
+  const SnapshotFacts& facts() const override { return facts_; }
+
+ private:
+  const std::unique_ptr<Connection> reader_, again_;
+  std::stop_source stop_;
+  Sha256 hash_;
+  std::uint64_t came_ = 0;
+  SnapshotFacts facts_;
+  Status whole_;        // what the check found
+  std::jthread check_;  // writes whole_ and what kine's table says of facts_
+};
+
+StatusOr<std::unique_ptr<Examiner>> MakeFileExaminer(FileSystem& fs, const std::string& path);
+
+// A copy that lies in a scratch file.
 class SqliteSnapshot final : public DatastoreSnapshot {
  public:
   // `stop` is the token's source that the copy's connections were opened with.
   SqliteSnapshot(DatastoreState origin, ScratchDatabase copy, std::uint64_t size,
                  std::stop_source stop);
-  ~SqliteSnapshot() override;
 
   StatusOr<std::size_t> Read(MutableByteSpan out) override;
   const DatastoreState& origin() const override { return origin_; }
@@ -56,27 +74,11 @@ class SqliteSnapshot final : public DatastoreSnapshot {
   Examiner& examiner() override { return examiner_; }
 
  private:
-  class Companion final : public Examiner {
-   public:
-    explicit Companion(SqliteSnapshot& snapshot) : snapshot_(snapshot) {}
-    Status Write(ByteSpan data) override;
-    Status Finish() override;
-    const SnapshotFacts& facts() const override { return snapshot_.facts_; }
-
-   private:
-    SqliteSnapshot& snapshot_;
-    Sha256 hash_;
-  };
-
   const DatastoreState origin_;
-  const ScratchDatabase copy_;
-  std::stop_source stop_;
+  const std::unique_ptr<File> copy_;
   const std::uint64_t size_;
-  std::uint64_t offset_ = 0, examined_ = 0;
-  SnapshotFacts facts_;
-  Status whole_;  // what the check found
-  Companion examiner_;
-  std::jthread check_;  // writes whole_ and what kine's table says of facts_
+  std::uint64_t offset_ = 0;
+  FileExaminer examiner_;
 };
 
 }  // namespace holdfast::sqlite

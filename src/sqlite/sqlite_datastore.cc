@@ -15,6 +15,7 @@
 #include "sqlite/replace_file.h"
 #include "sqlite/scratch_database.h"
 #include "store/file_sink.h"
+#include "stream/digest_source.h"
 #include "stream/pump.h"
 
 namespace holdfast {
@@ -103,27 +104,21 @@ class SqliteDatastore final : public Datastore {
     return plan;
   }
 
+  StatusOr<std::unique_ptr<StagedRestore>> Stage(const RestoreOptions& options) override {
+    // Where not even the directory is there, it is made when all is known.
+    ASSIGN_OR_RETURN(const bool has_place, Exists(fs_, DirName(path_)));
+    if (!has_place) return nullptr;
+    return MakeStaged(options);
+  }
+
   Status Restore(Source& payload, const RestoreOptions& options) override {
-    RETURN_IF_ERROR(CheckRestore(options).status());
-    RETURN_IF_ERROR(MakeDirectories(fs_, DirName(path_), 0700));
-    const auto old = fs_.Stat(path_);
-    ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(fs_, path_, old.ok() ? old->mode : 0600));
+    ASSIGN_OR_RETURN(const auto staged, MakeStaged(options));
+    DigestSource examined(payload, options.facts.sha256);
+    Sink* const sinks[] = {staged.get()};
     RETURN_IF_ERROR(
-        fs_.CopyOwner(old.ok() ? path_ : DirName(path_), path_ + std::string(kPartSuffix)));
-    RETURN_IF_ERROR(Receive(payload, options, file.file()), "restore {}", path_);
-    // It took its time: look again.
-    RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
-    RETURN_IF_ERROR(FoldLog());
-    RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
-    ASSIGN_OR_RETURN(const std::string kept,
-                     sqlite::ReplaceDatabase(fs_, path_, std::move(file), clock_.Now()));
-    if (kept.empty()) return OkStatus();
-    LogInfo("the database from before is kept as {}", kept);
-    // Somebody who opened the old file in the last moment writes to it, and to a log that now belongs to the new one.
-    return WithHint(sqlite::CheckNotInUse(kept),
-                    fmt::format("It was opened while {} was replaced: stop it at once, and restore "
-                                "again.",
-                                path_));
+        Pump(examined, sinks, {.stop = options.stop, .on_progress = options.on_progress}).status(),
+        "restore {}", path_);
+    return staged->Commit();
   }
 
   StatusOr<SnapshotFacts> ReadContent(std::stop_token stop) override {
@@ -197,31 +192,51 @@ class SqliteDatastore final : public Datastore {
     return db.ok() && sqlite::IsEmpty(**db).value_or(false);
   }
 
-  // To `file`, as examined.
-  static Status Receive(Source& payload, const RestoreOptions& options, File& file) {
-    class Digest final : public Sink {
-     public:
-      Status Write(ByteSpan data) override {
-        hash_.Update(data);
-        return OkStatus();
-      }
-      Status Finish() override {
-        sha256 = HexOf(hash_.Finish());
-        return OkStatus();
-      }
-      std::string sha256;
+  // The new file, beside its place.
+  class Staged final : public StagedRestore {
+   public:
+    // `store` must outlive this.
+    Staged(SqliteDatastore& store, RestorePlan plan, AtomicFile file)
+        : store_(store),
+          plan_(std::move(plan)),
+          file_(std::move(file)),
+          sink_(file_.file(), FileSink::Kind::kDurable) {}
+    const RestorePlan& plan() const override { return plan_; }
+    Status Write(ByteSpan data) override { return sink_.Write(data); }
+    Status Finish() override { return sink_.Finish(); }
+    Status Commit() override { return store_.Replace(std::move(file_)); }
 
-     private:
-      Sha256 hash_;
-    };
-    Digest digest;
-    FileSink target(file, FileSink::Kind::kDurable);
-    Sink* const sinks[] = {&digest, &target};
+   private:
+    SqliteDatastore& store_;
+    const RestorePlan plan_;
+    AtomicFile file_;
+    FileSink sink_;
+  };
+
+  StatusOr<std::unique_ptr<Staged>> MakeStaged(const RestoreOptions& options) {
+    ASSIGN_OR_RETURN(RestorePlan plan, CheckRestore(options));
+    RETURN_IF_ERROR(MakeDirectories(fs_, DirName(path_), 0700));
+    const auto old = fs_.Stat(path_);
+    ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(fs_, path_, old.ok() ? old->mode : 0600));
     RETURN_IF_ERROR(
-        Pump(payload, sinks, {.stop = options.stop, .on_progress = options.on_progress}).status());
-    if (digest.sha256 == options.facts.sha256) return OkStatus();
-    return DataLossError("what came is not what was examined: SHA-256 {} instead of {}",
-                         digest.sha256, options.facts.sha256);
+        fs_.CopyOwner(old.ok() ? path_ : DirName(path_), path_ + std::string(kPartSuffix)));
+    return std::make_unique<Staged>(*this, std::move(plan), std::move(file));
+  }
+
+  Status Replace(AtomicFile file) {
+    // Writing it took its time: look again.
+    RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
+    RETURN_IF_ERROR(FoldLog());
+    RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
+    ASSIGN_OR_RETURN(const std::string kept,
+                     sqlite::ReplaceDatabase(fs_, path_, std::move(file), clock_.Now()));
+    if (kept.empty()) return OkStatus();
+    LogInfo("the database from before is kept as {}", kept);
+    // Somebody who opened the old file in the last moment writes to it, and to a log that now belongs to the new one.
+    return WithHint(sqlite::CheckNotInUse(kept),
+                    fmt::format("It was opened while {} was replaced: stop it at once, and restore "
+                                "again.",
+                                path_));
   }
 
   // What the last owner left in the log goes into the old database, so that it is one whole file. If it is too damaged for
@@ -264,7 +279,7 @@ constexpr DatastoreKind kKind = {
                         const std::string& scratch_directory) -> std::unique_ptr<Examiner> {
       return std::make_unique<sqlite::PayloadExaminer>(fs, scratch_directory);
     },
-    .examine_file = sqlite::ExamineFile,
+    .make_file_examiner = sqlite::MakeFileExaminer,
     .open = [](const DatastoreOptions& options) -> StatusOr<std::unique_ptr<Datastore>> {
       ASSIGN_OR_RETURN(std::string path, PathOf(options.endpoint.reveal()));
       return std::make_unique<SqliteDatastore>(options.fs, options.clock, std::move(path));

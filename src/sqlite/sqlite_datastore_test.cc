@@ -151,8 +151,12 @@ TEST_F(SqliteTest, AFileIsExaminedWhereItLiesLikeAStream) {
   ASSERT_TRUE(taken.ok()) << taken.status();
   const std::string file = dir_ / "payload";
   WriteTestFile(file, taken->payload);
-  const auto examine = [&](std::stop_token stop) {
-    return SqliteKind().examine_file(PosixFileSystem(), file, {}, std::move(stop));
+  const auto examine = [&](std::stop_token stop) -> StatusOr<SnapshotFacts> {
+    ASSIGN_OR_RETURN(const auto examiner, SqliteKind().make_file_examiner(PosixFileSystem(), file));
+    StringSource source(ReadTestFile(file));
+    Sink* const sinks[] = {examiner.get()};
+    RETURN_IF_ERROR(Pump(source, sinks, {.stop = std::move(stop)}).status());
+    return examiner->facts();
   };
   const auto found = examine({});
   ASSERT_TRUE(found.ok()) << found.status();
@@ -362,6 +366,35 @@ TEST_F(SqliteTest, ARestoreOfOtherBytesThanExaminedChangesNothing) {
   EXPECT_TRUE(absl::IsDataLoss(Restore(path_, *taken, /*clean=*/true)));
   EXPECT_EQ(ReadTestFile(path_), before);
   EXPECT_FALSE(Exists(PosixFileSystem(), path_ + ".part").value());
+}
+
+TEST_F(SqliteTest, WhatIsStagedIsInPlaceOnlyWhenItIsCommitted) {
+  Fill(path_, {Row(1, "/a", "x")});
+  const auto taken = Take(*Open(path_));
+  const std::string fresh = dir_ / "fresh/state.db";
+  const auto store = Open(fresh);
+  EXPECT_EQ(*store->Stage({}), nullptr);  // no directory yet, and none is made
+  EXPECT_FALSE(Exists(PosixFileSystem(), dir_ / "fresh").value());
+  ASSERT_TRUE(PosixFileSystem().MakeDirectory(dir_ / "fresh", 0700).ok());
+  for (const bool commit : {false, true}) {
+    auto staged = store->Stage({.facts = {.bytes = taken->payload.size()}});
+    ASSERT_TRUE(staged.ok()) << staged.status();
+    EXPECT_TRUE((*staged)->plan().sets_aside);
+    StringSource source(taken->payload);
+    Sink* const sinks[] = {staged->get()};
+    ASSERT_TRUE(Pump(source, sinks).ok());
+    EXPECT_EQ(Names(dir_ / "fresh"), (std::vector<std::string>{"state.db.part"}));
+    if (commit) {
+      EXPECT_TRUE((*staged)->Commit().ok());
+    }
+    staged->reset();
+    EXPECT_EQ(Names(dir_ / "fresh").size(), commit ? 1u : 0u);
+  }
+  EXPECT_EQ(ReadTestFile(fresh), taken->payload);
+  EXPECT_TRUE(absl::IsFailedPrecondition(store->Stage({}).status()));  // not empty by now
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      store->Stage({.clean = true, .facts = {.bytes = 1ull << 60}}).status()));
+  EXPECT_EQ(Names(dir_ / "fresh"), (std::vector<std::string>{"state.db"}));
 }
 
 // Open in another process, whether it works at the moment or not, in either journal mode.

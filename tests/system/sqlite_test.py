@@ -194,6 +194,36 @@ def test_a_database_that_is_gone_or_damaged_is_restored(bench):
     equal(rows_of(bench.dir / "by-hand.db"), before)
 
 
+def test_a_restore_that_does_not_happen_leaves_all_as_it_was(bench):
+    database = Database(bench, [(f"/k{n}", b"x" * 2000) for n in range(500)]).start()
+    snapshot = database.server.save()
+    database.server.stop()
+
+    def everything():
+        return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in database.path.parent.iterdir()}
+    before = everything()
+    dry = database.restore(snapshot, "--clean", "--dry-run")
+    equal(dry.code, 0, dry)
+    contains(dry.err, "is replaced in one step")
+    equal(everything(), before)
+    unasked = database.server.holdfast("restore", snapshot, database.endpoint, f"--etcd-snapshot-dir={database.snapshots}", "--clean")
+    equal(unasked.code, 1, unasked)
+    contains(unasked.err, "Give --yes")
+    equal(everything(), before)
+    # Damaged: with its metadata the digest tells, without them the structure.
+    content = bytearray(snapshot.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    snapshot.write_bytes(content)
+    damaged = database.restore(snapshot, "--clean")
+    equal(damaged.code, 3, damaged)
+    content[len(content) // 2:] = bytes(len(content) - len(content) // 2)
+    (bench.dir / "foreign.db").write_bytes(content)
+    damaged = database.restore(bench.dir / "foreign.db", "--clean")
+    equal(damaged.code, 3, damaged)
+    contains(damaged.err, "integrity check")
+    equal(everything(), before)
+
+
 def test_a_restore_is_refused_while_somebody_has_the_database_open(bench):
     database = Database(bench, [("/a", b"one")]).start()
     snapshot = database.server.save()
