@@ -213,13 +213,24 @@ class SqliteDatastore final : public Datastore {
     FileSink sink_;
   };
 
+  static Status Own(File& part, const std::string& path) {
+    const Status locked = part.TryLock();
+    if (!absl::IsAborted(locked))
+      return OkStatus();  // a file system without locks is no reason not to restore
+    return WithHint(FailedPreconditionError("another restore is writing {}", path),
+                    "Wait for it to end, or stop it.");
+  }
+
   StatusOr<std::unique_ptr<Staged>> MakeStaged(const RestoreOptions& options) {
     ASSIGN_OR_RETURN(RestorePlan plan, CheckRestore(options));
     RETURN_IF_ERROR(MakeDirectories(fs_, DirName(path_), 0700));
+    const std::string part = path_ + std::string(kPartSuffix);
+    // What a crash left is replaced, but not what another restore is writing.
+    if (const auto left = fs_.OpenForWrite(part); left.ok()) RETURN_IF_ERROR(Own(**left, part));
     const auto old = fs_.Stat(path_);
     ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(fs_, path_, old.ok() ? old->mode : 0600));
-    RETURN_IF_ERROR(
-        fs_.CopyOwner(old.ok() ? path_ : DirName(path_), path_ + std::string(kPartSuffix)));
+    RETURN_IF_ERROR(Own(file.file(), part));
+    RETURN_IF_ERROR(fs_.CopyOwner(old.ok() ? path_ : DirName(path_), part));
     return std::make_unique<Staged>(*this, std::move(plan), std::move(file));
   }
 

@@ -397,6 +397,24 @@ TEST_F(SqliteTest, WhatIsStagedIsInPlaceOnlyWhenItIsCommitted) {
   EXPECT_EQ(Names(dir_ / "fresh"), (std::vector<std::string>{"state.db"}));
 }
 
+TEST_F(SqliteTest, OfTwoRestoresAtOnceTheSecondIsRefused) {
+  Fill(path_, {Row(1, "/a", "x")});
+  const auto taken = Take(*Open(path_));
+  ASSERT_TRUE(PosixFileSystem().MakeDirectory(dir_ / "fresh", 0700).ok());
+  const std::string fresh = dir_ / "fresh/state.db";
+  WriteTestFile(fresh + ".part", "what a crash left");
+  const auto store = Open(fresh);
+  auto first = store->Stage({});
+  ASSERT_TRUE(first.ok()) << first.status();
+  const Status second = Open(fresh)->Stage({}).status();
+  EXPECT_EQ(MessageOf(second), "another restore is writing " + fresh + ".part");
+  StringSource source(taken->payload);
+  Sink* const sinks[] = {first->get()};
+  ASSERT_TRUE(Pump(source, sinks).ok());
+  ASSERT_TRUE((*first)->Commit().ok());
+  EXPECT_EQ(ReadTestFile(fresh), taken->payload);
+}
+
 // Open in another process, whether it works at the moment or not, in either journal mode.
 TEST_F(SqliteTest, ARestoreIsRefusedWhileSomebodyHasItOpen) {
   for (const std::string mode : {"wal", "delete"}) {
