@@ -1,4 +1,6 @@
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <iostream>
@@ -16,6 +18,7 @@
 #include "ops/migrate.h"
 #include "ops/restore_datastore.h"
 #include "os/host.h"
+#include "os/pipe.h"
 #include "os/system_clock.h"
 
 namespace holdfast {
@@ -137,6 +140,9 @@ Status AskPerson(const CommandContext& context) {
                     "Give --yes; --dry-run shows what would be done.");
   }
   std::fputs("Go on? Type yes: ", stderr);
+  // A person may take their time, but can also stop it here.
+  RETURN_IF_ERROR(
+      AwaitReady(STDIN_FILENO, POLLIN, {.stall_timeout = absl::Hours(24), .stop = context.stop}));
   std::string answer;
   std::getline(std::cin, answer);
   if (Trim(answer) != "yes") return CancelledError("not confirmed; nothing was changed");

@@ -193,12 +193,14 @@ struct DatastoreKind {
   bool is_etcd_snapshot = false;
   // Do these first bytes (at least 64, or the whole payload) begin a payload of this kind?
   bool (*recognizes)(ByteSpan first_bytes);
-  // For a payload of this kind; a kind that must look at it as a file makes one without a name in `scratch_directory`.
-  std::unique_ptr<Examiner> (*make_examiner)(FileSystem& fs, const std::string& scratch_directory);
+  // For a payload of this kind; a kind that must look at it as a file makes one without a name in `scratch_directory`. What
+  // takes long at the end ends soon after a stop, as kCancelled.
+  std::unique_ptr<Examiner> (*make_examiner)(FileSystem& fs, const std::string& scratch_directory,
+                                             std::stop_token stop);
   // The same for a payload that is a plain file on this host, which is looked into where it lies, while its bytes are fed;
   // null: this kind only reads streams.
-  StatusOr<std::unique_ptr<Examiner>> (*make_file_examiner)(FileSystem& fs,
-                                                            const std::string& path) = nullptr;
+  StatusOr<std::unique_ptr<Examiner>> (*make_file_examiner)(FileSystem& fs, const std::string& path,
+                                                            std::stop_token stop) = nullptr;
   // kInvalidArgument if the endpoint is not understood. Does not connect.
   StatusOr<std::unique_ptr<Datastore>> (*open)(const DatastoreOptions& options);
 };

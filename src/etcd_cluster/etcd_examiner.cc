@@ -40,8 +40,8 @@ class EtcdExaminer final : public Examiner {
 
 class DeepEtcdExaminer final : public Examiner {
  public:
-  DeepEtcdExaminer(FileSystem& fs, std::string directory)
-      : fs_(fs), directory_(std::move(directory)) {}
+  DeepEtcdExaminer(FileSystem& fs, std::string directory, std::stop_token stop)
+      : fs_(fs), directory_(std::move(directory)), stop_(std::move(stop)) {}
 
   Status Write(ByteSpan data) override {
     if (!file_) {
@@ -63,7 +63,7 @@ class DeepEtcdExaminer final : public Examiner {
       reader.EndRow();
       return OkStatus();
     };
-    RETURN_IF_ERROR(mvcc::ForEachLiveKey(database, read, {}));
+    RETURN_IF_ERROR(mvcc::ForEachLiveKey(database, read, stop_));
     kine::Content content = reader.Finish();
     facts_.live_keys = content.live_keys;
     facts_.content_hash = std::move(content.content_hash);
@@ -76,6 +76,7 @@ class DeepEtcdExaminer final : public Examiner {
  private:
   FileSystem& fs_;
   const std::string directory_;
+  const std::stop_token stop_;
   EtcdExaminer stream_;
   std::unique_ptr<File> file_;
   std::uint64_t bytes_ = 0;
@@ -84,9 +85,9 @@ class DeepEtcdExaminer final : public Examiner {
 
 }  // namespace
 
-std::unique_ptr<Examiner> MakeDeepEtcdExaminer(FileSystem& fs,
-                                               const std::string& scratch_directory) {
-  return std::make_unique<DeepEtcdExaminer>(fs, scratch_directory);
+std::unique_ptr<Examiner> MakeDeepEtcdExaminer(FileSystem& fs, const std::string& scratch_directory,
+                                               std::stop_token stop) {
+  return std::make_unique<DeepEtcdExaminer>(fs, scratch_directory, std::move(stop));
 }
 
 std::unique_ptr<Examiner> MakeEtcdExaminer() { return std::make_unique<EtcdExaminer>(); }

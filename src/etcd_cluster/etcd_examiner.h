@@ -11,8 +11,8 @@ std::unique_ptr<Examiner> MakeEtcdExaminer();
 
 // Also walks the whole structure, in a file without a name in `scratch_directory`: then live keys, content hash and
 // bootstrap data are known as well, and damage that was there before the digest was made.
-std::unique_ptr<Examiner> MakeDeepEtcdExaminer(FileSystem& fs,
-                                               const std::string& scratch_directory);
+std::unique_ptr<Examiner> MakeDeepEtcdExaminer(FileSystem& fs, const std::string& scratch_directory,
+                                               std::stop_token stop);
 
 // A bbolt database begins so.
 bool RecognizesEtcdSnapshot(ByteSpan first_bytes);

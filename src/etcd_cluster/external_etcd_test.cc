@@ -285,7 +285,7 @@ TEST_F(ExternalEtcdTest, ContentIsThatOfTheSnapshotAfterwards) {
   for (int i = 0; i < 2000; ++i) snapshot[fmt::format("k{}", i)] = std::to_string(i);
   snapshot[std::string("\0\xff", 2)] = "";
   snapshot["compact_rev_key"] = "5";
-  const auto examiner = MakeDeepEtcdExaminer(fs_, "/tmp");
+  const auto examiner = MakeDeepEtcdExaminer(fs_, "/tmp", {});
   ASSERT_TRUE(examiner->Write(BytesOf(testing::WithDigest(Image(snapshot)))).ok());
   ASSERT_TRUE(examiner->Finish().ok());
   EXPECT_EQ(examiner->facts().live_keys, 2001u);

@@ -267,9 +267,8 @@ const DatastoreKind& MysqlKind() {
       .default_compression = Compression::kZstd,
       .keeps_history = true,
       .recognizes = mysqldump::IsDump,
-      .make_examiner = [](FileSystem&, const std::string&) -> std::unique_ptr<Examiner> {
-        return std::make_unique<mysql::DumpExaminer>();
-      },
+      .make_examiner = [](FileSystem&, const std::string&, std::stop_token)
+          -> std::unique_ptr<Examiner> { return std::make_unique<mysql::DumpExaminer>(); },
       .open = mysql::OpenMysql,
   };
   return kKind;

@@ -84,6 +84,8 @@ class Restore {
     if (save) plan.lines.emplace_back("a snapshot of what is there now is taken first");
     RETURN_IF_ERROR(r_.confirm(found_, snapshot_.manifest, state, plan.lines));
     if (save) RETURN_IF_ERROR(SaveBefore());
+    // The last moment: from here on it is done.
+    if (r_.stop.stop_requested()) return CancelledError("stopped; nothing was changed");
     RETURN_IF_ERROR(Bring(options));
     report_.restored = found_.facts;
     return plan.sets_aside ? OkStatus() : Compare();
@@ -248,9 +250,9 @@ StatusOr<ExaminedSnapshot> ExamineSnapshot(FileSystem& fs, const OpenedSnapshot&
   const bool is_payload = out.compression == Compression::kNone && !file.IsFar();
   std::unique_ptr<Examiner> examiner;
   if (is_payload && out.kind->make_file_examiner != nullptr) {
-    ASSIGN_OR_RETURN(examiner, out.kind->make_file_examiner(fs, file.path()));
+    ASSIGN_OR_RETURN(examiner, out.kind->make_file_examiner(fs, file.path(), options.stop));
   } else {
-    examiner = out.kind->make_examiner(fs, options.scratch_directory);
+    examiner = out.kind->make_examiner(fs, options.scratch_directory, options.stop);
   }
   std::vector<Sink*> sinks = {examiner.get()};
   if (options.also_to != nullptr) sinks.push_back(options.also_to);

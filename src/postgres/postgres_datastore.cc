@@ -103,8 +103,8 @@ const DatastoreKind& PostgresKind() {
       .default_compression = Compression::kZstd,
       .keeps_history = true,
       .recognizes = &pgdump::IsCustomArchive,
-      .make_examiner = [](FileSystem&,
-                          const std::string&) { return postgres::MakeArchiveExaminer(); },
+      .make_examiner = [](FileSystem&, const std::string&,
+                          std::stop_token) { return postgres::MakeArchiveExaminer(); },
       .open = [](const DatastoreOptions& options) -> StatusOr<std::unique_ptr<Datastore>> {
         ASSIGN_OR_RETURN(postgres::Endpoint endpoint, postgres::ParseEndpoint(options));
         return std::make_unique<PostgresDatastore>(options.fs, std::move(endpoint));

@@ -41,7 +41,7 @@ Status PayloadExaminer::Write(ByteSpan data) {
   if (!scratch_) {
     if (data.size() < kMagic.size() || TextOf(data.first(kMagic.size())) != kMagic)
       return DataLossError("not a SQLite database: its first bytes are not \"SQLite format 3\"");
-    ASSIGN_OR_RETURN(scratch_, MakeScratchDatabase(fs_, directory_, {}));
+    ASSIGN_OR_RETURN(scratch_, MakeScratchDatabase(fs_, directory_, stop_));
     scratch_->writer.reset();
   }
   RETURN_IF_ERROR(scratch_->file->WriteAt(facts_.bytes, data));
@@ -53,25 +53,27 @@ Status PayloadExaminer::Write(ByteSpan data) {
 Status PayloadExaminer::Finish() {
   if (!scratch_) return DataLossError("not a SQLite database: it is empty");
   facts_.sha256 = HexOf(hash_.Finish());
-  return WithoutScratchName(
-      Examine(*scratch_->reader, *scratch_->second_reader, facts_.bytes, facts_),
-      scratch_->reader->path());
+  const Status whole = Examine(*scratch_->reader, *scratch_->second_reader, facts_.bytes, facts_);
+  if (stop_.stop_requested()) return CancelledError("stopped");
+  return WithoutScratchName(whole, scratch_->reader->path());
 }
 
 // --- a payload in a file ---
 
 FileExaminer::FileExaminer(std::unique_ptr<Connection> reader, std::unique_ptr<Connection> again,
-                           std::uint64_t bytes, bool nameless, std::stop_source stop)
+                           std::uint64_t bytes, bool nameless, std::stop_source end,
+                           std::stop_token stop)
     : reader_(std::move(reader)),
       again_(std::move(again)),
-      stop_(std::move(stop)),
+      end_(std::move(end)),
+      on_stop_(std::move(stop), [this] { end_.request_stop(); }),
       check_([this, bytes, nameless] {
         ::pthread_setname_np(::pthread_self(), "sqlite-check");
         whole_ = Examine(*reader_, *again_, bytes, facts_);
         if (nameless) whole_ = WithoutScratchName(whole_, reader_->path());
       }) {}
 
-FileExaminer::~FileExaminer() { stop_.request_stop(); }
+FileExaminer::~FileExaminer() { end_.request_stop(); }
 
 Status FileExaminer::Write(ByteSpan data) {
   hash_.Update(data);
@@ -81,29 +83,31 @@ Status FileExaminer::Write(ByteSpan data) {
 
 Status FileExaminer::Finish() {
   if (check_.joinable()) check_.join();
+  if (end_.stop_requested()) return CancelledError("stopped");
   facts_.sha256 = HexOf(hash_.Finish());
   facts_.bytes = came_;
   return whole_;
 }
 
-StatusOr<std::unique_ptr<Examiner>> MakeFileExaminer(FileSystem& fs, const std::string& path) {
+StatusOr<std::unique_ptr<Examiner>> MakeFileExaminer(FileSystem& fs, const std::string& path,
+                                                     std::stop_token stop) {
   ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
-  std::stop_source stop;
-  ASSIGN_OR_RETURN(auto reader, Connection::Open(path, Access::kImmutable, stop.get_token()));
-  ASSIGN_OR_RETURN(auto again, Connection::Open(path, Access::kImmutable, stop.get_token()));
+  std::stop_source end;
+  ASSIGN_OR_RETURN(auto reader, Connection::Open(path, Access::kImmutable, end.get_token()));
+  ASSIGN_OR_RETURN(auto again, Connection::Open(path, Access::kImmutable, end.get_token()));
   return std::make_unique<FileExaminer>(std::move(reader), std::move(again), info.size_bytes,
-                                        /*nameless=*/false, std::move(stop));
+                                        /*nameless=*/false, std::move(end), std::move(stop));
 }
 
 // --- a snapshot being taken ---
 
 SqliteSnapshot::SqliteSnapshot(DatastoreState origin, ScratchDatabase copy, std::uint64_t size,
-                               std::stop_source stop)
+                               std::stop_source end, std::stop_token stop)
     : origin_(std::move(origin)),
       copy_(std::move(copy.file)),
       size_(size),
       examiner_(std::move(copy.reader), std::move(copy.second_reader), size, /*nameless=*/true,
-                std::move(stop)) {}
+                std::move(end), std::move(stop)) {}
 
 StatusOr<std::size_t> SqliteSnapshot::Read(MutableByteSpan out) {
   ASSIGN_OR_RETURN(

@@ -2,6 +2,7 @@
 // came from anywhere.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -21,8 +22,8 @@ inline constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 class PayloadExaminer final : public Examiner {
  public:
   // `fs` must outlive this.
-  PayloadExaminer(FileSystem& fs, std::string scratch_directory)
-      : fs_(fs), directory_(std::move(scratch_directory)) {}
+  PayloadExaminer(FileSystem& fs, std::string scratch_directory, std::stop_token stop)
+      : fs_(fs), directory_(std::move(scratch_directory)), stop_(std::move(stop)) {}
 
   Status Write(ByteSpan data) override;
   Status Finish() override;
@@ -31,18 +32,20 @@ class PayloadExaminer final : public Examiner {
  private:
   FileSystem& fs_;
   const std::string directory_;
+  const std::stop_token stop_;
   std::optional<ScratchDatabase> scratch_;
   Sha256 hash_;
   SnapshotFacts facts_;
 };
 
-// Of a payload that lies in a file already: two threads look into that while its bytes come by for their digest.
+// Of a payload that lies in a file already: two threads look into that while its bytes come by for their digest. Finish()
+// is kCancelled soon after the token it was made with asks for a stop.
 class FileExaminer final : public Examiner {
  public:
-  // `reader` and `again` (kImmutable) were opened with the token of `stop`; their file is `bytes` long and nobody writes to
+  // `reader` and `again` (kImmutable) were opened with the token of `end`; their file is `bytes` long and nobody writes to
   // it any more. `nameless`: its path means nothing to anybody.
   FileExaminer(std::unique_ptr<Connection> reader, std::unique_ptr<Connection> again,
-               std::uint64_t bytes, bool nameless, std::stop_source stop);
+               std::uint64_t bytes, bool nameless, std::stop_source end, std::stop_token stop);
   ~FileExaminer() override;
 
   Status Write(ByteSpan data) override;
@@ -51,7 +54,8 @@ class FileExaminer final : public Examiner {
 
  private:
   const std::unique_ptr<Connection> reader_, again_;
-  std::stop_source stop_;
+  std::stop_source end_;
+  const std::stop_callback<std::function<void()>> on_stop_;
   Sha256 hash_;
   std::uint64_t came_ = 0;
   SnapshotFacts facts_;
@@ -59,14 +63,15 @@ class FileExaminer final : public Examiner {
   std::jthread check_;  // writes whole_ and what kine's table says of facts_
 };
 
-StatusOr<std::unique_ptr<Examiner>> MakeFileExaminer(FileSystem& fs, const std::string& path);
+StatusOr<std::unique_ptr<Examiner>> MakeFileExaminer(FileSystem& fs, const std::string& path,
+                                                     std::stop_token stop);
 
 // A copy that lies in a scratch file.
 class SqliteSnapshot final : public DatastoreSnapshot {
  public:
-  // `stop` is the token's source that the copy's connections were opened with.
+  // `end` is the token's source that the copy's connections were opened with.
   SqliteSnapshot(DatastoreState origin, ScratchDatabase copy, std::uint64_t size,
-                 std::stop_source stop);
+                 std::stop_source end, std::stop_token stop);
 
   StatusOr<std::size_t> Read(MutableByteSpan out) override;
   const DatastoreState& origin() const override { return origin_; }

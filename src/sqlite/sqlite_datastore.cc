@@ -61,9 +61,9 @@ class SqliteDatastore final : public Datastore {
     ASSIGN_OR_RETURN(DatastoreState state, DescribeOpen(*db));
     const std::string what =
         fmt::format("copy {} to a file in {}", path_, options.scratch_directory);
-    std::stop_source stop;
+    std::stop_source end;
     ASSIGN_OR_RETURN(auto copy,
-                     sqlite::MakeScratchDatabase(fs_, options.scratch_directory, stop.get_token()),
+                     sqlite::MakeScratchDatabase(fs_, options.scratch_directory, end.get_token()),
                      "{}", what);
     // Nobody else will ever see this file: it needs neither a journal nor to reach the disk.
     RETURN_IF_ERROR(copy.writer->Run("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF"));
@@ -71,20 +71,12 @@ class SqliteDatastore final : public Datastore {
     copy.writer.reset();
     ASSIGN_OR_RETURN(const std::uint64_t size, copy.file->Size());
     return std::make_unique<sqlite::SqliteSnapshot>(std::move(state), std::move(copy), size,
-                                                    std::move(stop));
+                                                    std::move(end), options.stop);
   }
 
   StatusOr<RestorePlan> CheckRestore(const RestoreOptions& options) override {
+    RETURN_IF_ERROR(CheckReplaceable(options.clean));
     ASSIGN_OR_RETURN(const bool exists, Exists(fs_, path_));
-    if (exists) {
-      ASSIGN_OR_RETURN(const FileInfo info, fs_.Stat(path_));
-      if (info.kind != FileKind::kFile) return FailedPreconditionError("{} is not a file", path_);
-      RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
-      if (!options.clean && !HoldsNothing()) {
-        return WithHint(FailedPreconditionError("{} is not empty", path_),
-                        "With --clean it is replaced, and kept beside the new one.");
-      }
-    }
     std::string there = DirName(path_);
     while (fs_.Stat(there).status().code() == StatusCode::kNotFound && there != DirName(there))
       there = DirName(there);
@@ -186,6 +178,17 @@ class SqliteDatastore final : public Datastore {
     return state;
   }
 
+  Status CheckReplaceable(bool clean) {
+    ASSIGN_OR_RETURN(const bool exists, Exists(fs_, path_));
+    if (!exists) return OkStatus();
+    ASSIGN_OR_RETURN(const FileInfo info, fs_.Stat(path_));
+    if (info.kind != FileKind::kFile) return FailedPreconditionError("{} is not a file", path_);
+    RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
+    if (clean || HoldsNothing()) return OkStatus();
+    return WithHint(FailedPreconditionError("{} is not empty", path_),
+                    "With --clean it is replaced, and kept beside the new one.");
+  }
+
   // There is a file; what cannot be read is something.
   bool HoldsNothing() {
     const auto db = OpenLeavingNothing({});
@@ -196,18 +199,20 @@ class SqliteDatastore final : public Datastore {
   class Staged final : public StagedRestore {
    public:
     // `store` must outlive this.
-    Staged(SqliteDatastore& store, RestorePlan plan, AtomicFile file)
+    Staged(SqliteDatastore& store, bool clean, RestorePlan plan, AtomicFile file)
         : store_(store),
+          clean_(clean),
           plan_(std::move(plan)),
           file_(std::move(file)),
           sink_(file_.file(), FileSink::Kind::kDurable) {}
     const RestorePlan& plan() const override { return plan_; }
     Status Write(ByteSpan data) override { return sink_.Write(data); }
     Status Finish() override { return sink_.Finish(); }
-    Status Commit() override { return store_.Replace(std::move(file_)); }
+    Status Commit() override { return store_.Replace(std::move(file_), clean_); }
 
    private:
     SqliteDatastore& store_;
+    const bool clean_;
     const RestorePlan plan_;
     AtomicFile file_;
     FileSink sink_;
@@ -231,12 +236,12 @@ class SqliteDatastore final : public Datastore {
     ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(fs_, path_, old.ok() ? old->mode : 0600));
     RETURN_IF_ERROR(Own(file.file(), part));
     RETURN_IF_ERROR(fs_.CopyOwner(old.ok() ? path_ : DirName(path_), part));
-    return std::make_unique<Staged>(*this, std::move(plan), std::move(file));
+    return std::make_unique<Staged>(*this, options.clean, std::move(plan), std::move(file));
   }
 
-  Status Replace(AtomicFile file) {
-    // Writing it took its time: look again.
-    RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
+  Status Replace(AtomicFile file, bool clean) {
+    // Writing it, and being asked, took their time: look again.
+    RETURN_IF_ERROR(CheckReplaceable(clean));
     RETURN_IF_ERROR(FoldLog());
     RETURN_IF_ERROR(sqlite::CheckNotInUse(path_));
     ASSIGN_OR_RETURN(const std::string kept,
@@ -286,9 +291,9 @@ constexpr DatastoreKind kKind = {
     .keeps_history = true,
     .recognizes =
         [](ByteSpan first_bytes) { return TextOf(first_bytes).starts_with(sqlite::kMagic); },
-    .make_examiner = [](FileSystem& fs,
-                        const std::string& scratch_directory) -> std::unique_ptr<Examiner> {
-      return std::make_unique<sqlite::PayloadExaminer>(fs, scratch_directory);
+    .make_examiner = [](FileSystem& fs, const std::string& scratch_directory,
+                        std::stop_token stop) -> std::unique_ptr<Examiner> {
+      return std::make_unique<sqlite::PayloadExaminer>(fs, scratch_directory, std::move(stop));
     },
     .make_file_examiner = sqlite::MakeFileExaminer,
     .open = [](const DatastoreOptions& options) -> StatusOr<std::unique_ptr<Datastore>> {

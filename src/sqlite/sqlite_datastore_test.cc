@@ -72,7 +72,7 @@ class SqliteTest : public ::testing::Test {
   }
 
   StatusOr<SnapshotFacts> Examine(std::string_view payload) {
-    const auto examiner = SqliteKind().make_examiner(PosixFileSystem(), scratch_);
+    const auto examiner = SqliteKind().make_examiner(PosixFileSystem(), scratch_, {});
     for (std::size_t i = 0; i < payload.size(); i += 100'000)
       RETURN_IF_ERROR(examiner->Write(BytesOf(payload.substr(i, 100'000))));
     RETURN_IF_ERROR(examiner->Finish());
@@ -152,7 +152,8 @@ TEST_F(SqliteTest, AFileIsExaminedWhereItLiesLikeAStream) {
   const std::string file = dir_ / "payload";
   WriteTestFile(file, taken->payload);
   const auto examine = [&](std::stop_token stop) -> StatusOr<SnapshotFacts> {
-    ASSIGN_OR_RETURN(const auto examiner, SqliteKind().make_file_examiner(PosixFileSystem(), file));
+    ASSIGN_OR_RETURN(const auto examiner,
+                     SqliteKind().make_file_examiner(PosixFileSystem(), file, stop));
     StringSource source(ReadTestFile(file));
     Sink* const sinks[] = {examiner.get()};
     RETURN_IF_ERROR(Pump(source, sinks, {.stop = std::move(stop)}).status());
@@ -395,6 +396,44 @@ TEST_F(SqliteTest, WhatIsStagedIsInPlaceOnlyWhenItIsCommitted) {
   EXPECT_TRUE(absl::IsResourceExhausted(
       store->Stage({.clean = true, .facts = {.bytes = 1ull << 60}}).status()));
   EXPECT_EQ(Names(dir_ / "fresh"), (std::vector<std::string>{"state.db"}));
+}
+
+TEST_F(SqliteTest, WhatCameToBeMeanwhileIsNotReplaced) {
+  Fill(path_, {Row(1, "/a", "x")});
+  const auto taken = Take(*Open(path_));
+  ASSERT_TRUE(PosixFileSystem().MakeDirectory(dir_ / "fresh", 0700).ok());
+  const std::string fresh = dir_ / "fresh/state.db";
+  const auto store = Open(fresh);
+  auto staged = store->Stage({});
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  StringSource source(taken->payload);
+  Sink* const sinks[] = {staged->get()};
+  ASSERT_TRUE(Pump(source, sinks).ok());
+  Fill(fresh, {Row(1, "/somebody's", "y")});
+  const std::string somebodys = ReadTestFile(fresh);
+  EXPECT_EQ(MessageOf((*staged)->Commit()), fresh + " is not empty");
+  EXPECT_EQ(ReadTestFile(fresh), somebodys);
+  EXPECT_EQ(Names(dir_ / "fresh"), (std::vector<std::string>{"state.db"}));
+}
+
+// All bytes have come: what takes long is the check, and that ends.
+TEST_F(SqliteTest, AStopEndsAnExamination) {
+  Fill(path_, {Row(1, "/a", "x")});
+  const auto taken = Take(*Open(path_));
+  WriteTestFile(dir_ / "payload", taken->payload);
+  for (const bool file : {false, true}) {
+    std::stop_source stop;
+    std::unique_ptr<Examiner> examiner;
+    if (file) {
+      examiner =
+          *SqliteKind().make_file_examiner(PosixFileSystem(), dir_ / "payload", stop.get_token());
+    } else {
+      examiner = SqliteKind().make_examiner(PosixFileSystem(), scratch_, stop.get_token());
+    }
+    ASSERT_TRUE(examiner->Write(BytesOf(taken->payload)).ok());
+    stop.request_stop();
+    EXPECT_TRUE(absl::IsCancelled(examiner->Finish())) << file;
+  }
 }
 
 TEST_F(SqliteTest, OfTwoRestoresAtOnceTheSecondIsRefused) {

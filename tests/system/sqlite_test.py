@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import urllib.parse
@@ -222,6 +224,45 @@ def test_a_restore_that_does_not_happen_leaves_all_as_it_was(bench):
     equal(damaged.code, 3, damaged)
     contains(damaged.err, "integrity check")
     equal(everything(), before)
+
+
+def test_a_restore_can_be_stopped_until_its_last_step(bench):
+    database = Database(bench)
+    with database.open() as db:
+        # The check of four indexes takes much longer than the reading of the file.
+        db.execute("create table t(a, b, c, d)")
+        db.execute("with recursive n(i) as (select 1 union all select i + 1 from n where i < 200000) insert into t "
+                   "select abs(random()), hex(randomblob(16)), abs(random()), hex(randomblob(16)) from n")
+        for column in "abcd":
+            db.execute(f"create index i{column} on t({column})")
+    database.start()
+    snapshot = database.server.save()
+    database.server.stop()
+    restore = [BIN, "restore", snapshot, database.endpoint, f"--etcd-snapshot-dir={database.snapshots}", "--clean"]
+    before, part = database.path.stat(), database.path.with_name("state.db.part")
+
+    def unchanged():
+        equal([p.name for p in database.path.parent.iterdir()], ["state.db"])
+        equal(database.path.stat().st_mtime_ns, before.st_mtime_ns)
+    checking = bench.spawn([*restore, "--yes"], "checking.log", env=database.server.env)
+    wait_for(lambda: part.exists() and part.stat().st_size == snapshot.stat().st_size, "all bytes to come")
+    checking.send_signal(signal.SIGINT)
+    equal(checking.wait(60), 1)
+    contains((bench.dir / "checking.log").read_text(), "stopped")
+    unchanged()
+
+    # A person who is asked.
+    ours, theirs = pty.openpty()
+    asked = subprocess.Popen([str(word) for word in restore], stdin=theirs, stderr=theirs, env={**os.environ, **database.server.env})
+    os.close(theirs)
+    said = b""
+    while b"Type yes" not in said:
+        said += os.read(ours, 65536)
+    check(part.exists(), "nothing is prepared")
+    asked.send_signal(signal.SIGINT)
+    equal(asked.wait(60), 1)
+    os.close(ours)
+    unchanged()
 
 
 def test_a_restore_is_refused_while_somebody_has_the_database_open(bench):
