@@ -13,7 +13,7 @@
 namespace holdfast {
 namespace {
 
-// Comparing reads every member's whole database: Describe(), which is asked often, does it so often.
+// Comparing reads every member's whole database: Describe(), which is asked often, does it not more often than this.
 constexpr absl::Duration kCompareInterval = absl::Minutes(10);
 // Of a call to one member; comparing hashes has a deadline of its own.
 constexpr absl::Duration kCallTimeout = absl::Seconds(5);
@@ -23,7 +23,7 @@ class ExternalDatastore final : public Datastore {
   explicit ExternalDatastore(ExternalEtcdSetup setup) : setup_(std::move(setup)) {}
 
   StatusOr<DatastoreState> Describe() override {
-    ASSIGN_OR_RETURN(const std::vector<MemberView> views, AskMembers(setup_.members));
+    ASSIGN_OR_RETURN(const std::vector<MemberView> views, Ask());
     const absl::Duration now = setup_.clock.Steady();
     if (!compared_ || now - compared_at_ >= kCompareInterval) RETURN_IF_ERROR(Compare(views));
     const Judgement judgement = Judge(views, *compared_);
@@ -39,7 +39,7 @@ class ExternalDatastore final : public Datastore {
   }
 
   StatusOr<std::unique_ptr<DatastoreSnapshot>> Snapshot(const TakeOptions& options) override {
-    ASSIGN_OR_RETURN(const std::vector<MemberView> views, AskMembers(setup_.members));
+    ASSIGN_OR_RETURN(const std::vector<MemberView> views, Ask());
     RETURN_IF_ERROR(Compare(views));
     const Judgement judgement = Judge(views, *compared_);
     if (judgement.candidates.empty()) return NoCandidate(judgement);
@@ -126,6 +126,11 @@ class ExternalDatastore final : public Datastore {
   }
 
  private:
+  StatusOr<std::vector<MemberView>> Ask() const {
+    ASSIGN_OR_RETURN(const std::vector<EtcdMember> members, setup_.connect());
+    return AskMembers(members);
+  }
+
   Status Compare(const std::vector<MemberView>& views) {
     ASSIGN_OR_RETURN(compared_, CompareKeys(views));
     compared_at_ = setup_.clock.Steady();
@@ -141,7 +146,7 @@ class ExternalDatastore final : public Datastore {
 
   // A member that answers with the data of the whole cluster.
   StatusOr<MemberView> Serving() const {
-    ASSIGN_OR_RETURN(const std::vector<MemberView> views, AskMembers(setup_.members));
+    ASSIGN_OR_RETURN(const std::vector<MemberView> views, Ask());
     for (const MemberView& view : views) {
       if (view.status.ok() && view.status->leader != 0 && !view.status->is_learner) return view;
     }
@@ -176,8 +181,8 @@ StatusOr<std::string> ReadPem(FileSystem& fs, std::string_view flag, const std::
   return text;
 }
 
-StatusOr<std::unique_ptr<Datastore>> Open(const DatastoreOptions& options) {
-  ASSIGN_OR_RETURN(const EtcdEndpoints endpoints, ParseEtcdEndpoints(options.endpoint));
+StatusOr<std::vector<EtcdMember>> Connect(const DatastoreOptions& options,
+                                          const EtcdEndpoints& endpoints) {
   etcd::ClientOptions client{.call_timeout = kCallTimeout};
   ASSIGN_OR_RETURN(client.ca_pem, ReadPem(options.fs, "--datastore-cafile", options.ca_file));
   ASSIGN_OR_RETURN(client.certificate_pem,
@@ -186,15 +191,23 @@ StatusOr<std::unique_ptr<Datastore>> Open(const DatastoreOptions& options) {
   client.key_pem = Secret(std::move(key));
   client.user = endpoints.user;
   client.password = endpoints.password;
-  ExternalEtcdSetup setup{
-      .fs = options.fs, .clock = options.clock, .members = {}, .location = endpoints.Location()};
+  std::vector<EtcdMember> members;
   for (const EtcdEndpoint& endpoint : endpoints.list) {
     client.endpoint = endpoint.address;
     client.tls = endpoint.tls;
     ASSIGN_OR_RETURN(std::shared_ptr<etcd::Client> connected, etcd::Connect(client));
-    setup.members.push_back({endpoint.address, std::move(connected)});
+    members.push_back({endpoint.address, std::move(connected)});
   }
-  return ExternalEtcd(std::move(setup));
+  return members;
+}
+
+StatusOr<std::unique_ptr<Datastore>> Open(const DatastoreOptions& options) {
+  ASSIGN_OR_RETURN(const EtcdEndpoints endpoints, ParseEtcdEndpoints(options.endpoint));
+  RETURN_IF_ERROR(Connect(options, endpoints).status());  // a file that is none is said at once
+  return ExternalEtcd({.fs = options.fs,
+                       .clock = options.clock,
+                       .connect = [options, endpoints] { return Connect(options, endpoints); },
+                       .location = endpoints.Location()});
 }
 
 }  // namespace

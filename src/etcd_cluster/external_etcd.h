@@ -1,6 +1,7 @@
 // Somebody else's etcd cluster as a datastore, given its members: apart from how they are connected, for tests.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,8 +14,10 @@ namespace holdfast {
 struct ExternalEtcdSetup {
   FileSystem& fs;
   Clock& clock;
-  std::vector<EtcdMember> members;  // at least one
-  std::string location;             // for people
+  // At least one, newly connected. Each call begins so: certificates that were renewed on disk count, and a member that was
+  // down is asked at once (a channel that gRPC keeps waits up to two minutes before it tries again).
+  std::function<StatusOr<std::vector<EtcdMember>>()> connect;
+  std::string location;  // for people
 };
 std::unique_ptr<Datastore> ExternalEtcd(ExternalEtcdSetup setup);
 

@@ -56,10 +56,16 @@ class ExternalEtcdTest : public ::testing::Test {
   FakeEtcd& n(std::size_t number) { return *etcds_[number - 1]; }
 
   std::unique_ptr<Datastore> Open() {
-    ExternalEtcdSetup setup{.fs = fs_, .clock = clock_, .members = {}, .location = "http://all"};
-    for (std::size_t i = 0; i < etcds_.size(); ++i)
-      setup.members.push_back({"n" + std::to_string(i + 1), etcds_[i]});
-    return ExternalEtcd(std::move(setup));
+    return ExternalEtcd({.fs = fs_,
+                         .clock = clock_,
+                         .connect = [this]() -> StatusOr<std::vector<EtcdMember>> {
+                           ++connections_;
+                           std::vector<EtcdMember> members;
+                           for (std::size_t i = 0; i < etcds_.size(); ++i)
+                             members.push_back({"n" + std::to_string(i + 1), etcds_[i]});
+                           return members;
+                         },
+                         .location = "http://all"});
   }
   // The number of the member that gave the snapshot.
   StatusOr<std::string> Giver() {
@@ -95,6 +101,7 @@ class ExternalEtcdTest : public ::testing::Test {
   testing::FakeClock clock_;
   std::vector<std::shared_ptr<FakeEtcd>> etcds_;
   std::vector<std::string> warnings_;
+  int connections_ = 0;
 };
 
 TEST_F(ExternalEtcdTest, ASnapshotComesFromAVoterThatDoesNotLead) {
@@ -180,6 +187,24 @@ TEST_F(ExternalEtcdTest, ComparingIsNotDoneForEveryLook) {
   EXPECT_EQ(hashes(), 2);
   EXPECT_TRUE(datastore->Snapshot({}).ok());
   EXPECT_EQ(hashes(), 3);
+}
+
+TEST_F(ExternalEtcdTest, EachLookConnectsAnewAndKeepsTheComparison) {
+  const auto datastore = Open();
+  EXPECT_TRUE(datastore->Describe().ok());
+  // As if it came back as another process, with another certificate: the old client is of no use.
+  etcds_[1] = std::make_shared<FakeEtcd>(n(2));
+  etcds_[1]->calls.clear();
+  EXPECT_EQ(datastore->Describe()->member_id, "2");
+  EXPECT_THAT(n(2).calls, Contains("status"));
+  EXPECT_THAT(n(2).calls, Not(Contains("hash")));
+  EXPECT_EQ(connections_, 2);
+  // A look that failed does not make it forget, either.
+  for (const auto& etcd : etcds_) Refuse(*etcd, "status", UnavailableError("refused"));
+  EXPECT_TRUE(absl::IsUnavailable(datastore->Describe().status()));
+  for (const auto& etcd : etcds_) etcd->refuse = nullptr;
+  EXPECT_TRUE(datastore->Describe().ok());
+  EXPECT_THAT(n(2).calls, Not(Contains("hash")));
 }
 
 TEST_F(ExternalEtcdTest, MissingRightsAreSaidBeforeASnapshotIsTried) {

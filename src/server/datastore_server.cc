@@ -43,7 +43,7 @@ class DatastoreServer final : public ApiBackend {
         metrics_(context.distribution.metric_prefix) {}
 
   Status Run() {
-    RETURN_IF_ERROR(Open().status());  // what is wrong with the endpoint itself
+    ASSIGN_OR_RETURN(looked_at_, Open());  // or what is wrong with the endpoint itself
     RETURN_IF_ERROR(MakeServerDirectories(fs_, layout_));
     ASSIGN_OR_RETURN(DataDirLock lock, LockDataDir(fs_, layout_));
     const Status status = RunLocked(lock.holder_was_killed);
@@ -167,10 +167,7 @@ class DatastoreServer final : public ApiBackend {
 
   // What is new is logged.
   Status LookAtDatastore(bool first) {
-    auto looked = [&]() -> StatusOr<DatastoreState> {
-      ASSIGN_OR_RETURN(const auto datastore, Open());
-      return datastore->Describe();
-    }();
+    const StatusOr<DatastoreState> looked = looked_at_->Describe();
     metrics_.SetDatastoreHealthy(looked.ok());
     std::vector<std::string> warnings = looked.ok() ? looked->warnings : warnings_;
     if (first && looked.ok())
@@ -236,6 +233,8 @@ class DatastoreServer final : public ApiBackend {
   FileSystem& fs_;
   const DatastoreKind& kind_;
   const DataLayout layout_;
+  // Of LookAtDatastore() alone, one thread at a time. The same one each time: it knows what need not be asked again so soon.
+  std::unique_ptr<Datastore> looked_at_;
   Metrics metrics_;
   SnapshotOptions snapshot_options_;
   std::string node_name_;

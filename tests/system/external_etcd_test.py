@@ -8,6 +8,7 @@ import re
 import signal
 import ssl
 import threading
+import urllib.request
 
 from harness import BIN, Skip, check, contains, dump, equal, etcd_versions, wait_for
 
@@ -120,6 +121,15 @@ class Members:
 
     def values(self):
         return {key: row[0] for key, row in dump(self.etcdctl).items()}
+
+    def calls(self, i, method):
+        """How often this member was asked so."""
+        page = urllib.request.urlopen(f"https://{self.address(i)}/metrics", timeout=30,
+                                      context=ssl.create_default_context(cafile=self.dir / "ca.crt")).read().decode()
+        lines = [line for line in page.splitlines()
+                 if line.startswith("grpc_server_handled_total{") and f'grpc_method="{method}"' in line]
+        check(lines, "no such metric:", method)
+        return sum(int(float(line.split()[-1])) for line in lines)
 
     def revision(self):
         return json.loads(self.etcdctl("get", "x", "-w", "json"))["header"]["revision"]
@@ -354,6 +364,22 @@ def test_client_certificates(bench):
     result = protected.status(flags=own[:1])
     check(result.code != 0, result)
     contains(result.err, "must come together")
+
+
+def test_looks_do_not_compare_each_time_and_survive_new_certificates(bench):
+    members = Members(bench).start()
+    protected = Protected(members)
+    looks, hashes = members.calls(0, "Status"), members.calls(0, "HashKV")
+    check(hashes > 0, "the first look did not compare")
+    wait_for(lambda: members.calls(0, "Status") >= looks + 2, "two more looks")
+    equal(members.calls(0, "HashKV"), hashes)
+    for i in range(3):
+        members.stop(i)
+    wait_for(lambda: "The datastore is not well" in protected.log(), "the look at what is not there")
+    members.make_certificates()
+    members.start()
+    wait_for(lambda: "The datastore is well again" in protected.log(), "a look with the new CA")
+    equal(members.calls(0, "HashKV"), 0)
 
 
 def into_live(bench, etcd_dir):
