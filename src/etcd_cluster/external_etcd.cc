@@ -23,10 +23,8 @@ class ExternalDatastore final : public Datastore {
   explicit ExternalDatastore(ExternalEtcdSetup setup) : setup_(std::move(setup)) {}
 
   StatusOr<DatastoreState> Describe() override {
-    ASSIGN_OR_RETURN(const std::vector<MemberView> views, Ask());
-    const absl::Duration now = setup_.clock.Steady();
-    if (!compared_ || now - compared_at_ >= kCompareInterval) RETURN_IF_ERROR(Compare(views));
-    const Judgement judgement = Judge(views, *compared_);
+    const bool due = !compared_ || setup_.clock.Steady() - compared_at_ >= kCompareInterval;
+    ASSIGN_OR_RETURN(const Judgement judgement, Look(due));
     if (judgement.candidates.empty()) return NoCandidate(judgement);
     const MemberView& best = judgement.candidates[0];
     DatastoreState state = StateOf(*best.status, setup_.location);
@@ -39,9 +37,7 @@ class ExternalDatastore final : public Datastore {
   }
 
   StatusOr<std::unique_ptr<DatastoreSnapshot>> Snapshot(const TakeOptions& options) override {
-    ASSIGN_OR_RETURN(const std::vector<MemberView> views, Ask());
-    RETURN_IF_ERROR(Compare(views));
-    const Judgement judgement = Judge(views, *compared_);
+    ASSIGN_OR_RETURN(const Judgement judgement, Look());
     if (judgement.candidates.empty()) return NoCandidate(judgement);
     std::vector<std::string> reasons;
     Status last;
@@ -112,12 +108,14 @@ class ExternalDatastore final : public Datastore {
   }
 
   StatusOr<SnapshotFacts> ReadContent(std::stop_token stop) override {
-    ASSIGN_OR_RETURN(const MemberView member, Serving());
+    ASSIGN_OR_RETURN(const Judgement judgement, Look());
+    ASSIGN_OR_RETURN(const MemberView member, Serving(judgement));
     return ReadEtcdContent(*member.client, std::move(stop));
   }
   Status ReadRows(Rows which, const std::function<Status(const KeyRow&)>& row,
                   std::stop_token stop) override {
-    ASSIGN_OR_RETURN(const MemberView member, Serving());
+    ASSIGN_OR_RETURN(const Judgement judgement, Look());
+    ASSIGN_OR_RETURN(const MemberView member, Serving(judgement));
     return ReadEtcdRows(*member.client, which, row, std::move(stop));
   }
   StatusOr<std::unique_ptr<KeyWriter>> WriteRows(Rows which) override {
@@ -126,37 +124,51 @@ class ExternalDatastore final : public Datastore {
   }
 
  private:
-  StatusOr<std::vector<MemberView>> Ask() const {
+  // Without `compare` by the last comparison.
+  StatusOr<Judgement> Look(bool compare = true) {
     ASSIGN_OR_RETURN(const std::vector<EtcdMember> members, setup_.connect());
-    return AskMembers(members);
-  }
-
-  Status Compare(const std::vector<MemberView>& views) {
-    ASSIGN_OR_RETURN(compared_, CompareKeys(views));
-    compared_at_ = setup_.clock.Steady();
-    return OkStatus();
+    ASSIGN_OR_RETURN(const std::vector<MemberView> views, AskMembers(members));
+    if (compare) {
+      ASSIGN_OR_RETURN(compared_, CompareKeys(views));
+      compared_at_ = setup_.clock.Steady();
+    }
+    return Judge(views, *compared_);
   }
 
   static Status NoCandidate(const Judgement& judgement) {
     return WithHint(
-        FailedPreconditionError("no etcd member can give a snapshot: {}",
+        FailedPreconditionError("no etcd member is fit to be read: {}",
                                 Join(judgement.warnings, "; ")),
-        "If you know whose data are right, name only that member in --datastore-endpoint.");
+        "If you know whose data are right, name only that member in --datastore-endpoint to take a "
+        "snapshot; remove the others, and add them again with empty data directories.");
   }
 
-  // A member that answers with the data of the whole cluster.
-  StatusOr<MemberView> Serving() const {
-    ASSIGN_OR_RETURN(const std::vector<MemberView> views, Ask());
-    for (const MemberView& view : views) {
-      if (view.status.ok() && view.status->leader != 0 && !view.status->is_learner) return view;
+  // A sound member that answers with the data of the whole cluster.
+  StatusOr<MemberView> Serving(const Judgement& judgement) const {
+    if (judgement.candidates.empty()) return NoCandidate(judgement);
+    for (const MemberView& view : judgement.candidates) {
+      if (view.in_sync && view.status->leader != 0 && !compared_->uncompared.contains(view.address))
+        return view;
     }
-    return UnavailableError("no etcd member at {} has a leader", setup_.location);
+    return UnavailableError("no etcd member at {} has a leader, is in sync and can be compared: {}",
+                            setup_.location, Join(judgement.warnings, "; "));
   }
 
-  // Also: it takes writes, and from us.
-  StatusOr<MemberView> Writable() const {
-    ASSIGN_OR_RETURN(MemberView member, Serving());
-    RETURN_IF_ERROR(CompareKeys({member}).status());
+  // Also: it takes writes, and from us. What is written by what one member says is right for all only if all hold the same.
+  StatusOr<MemberView> Writable() {
+    ASSIGN_OR_RETURN(const Judgement judgement, Look());
+    if (!compared_->corrupt.empty()) {
+      std::vector<std::string> who;
+      for (const auto& [address, why] : compared_->corrupt)
+        who.push_back(fmt::format("{}: {}", address, why));
+      return WithHint(
+          FailedPreconditionError("nothing is written to an etcd whose members hold different "
+                                  "data: {}",
+                                  Join(who, "; ")),
+          "Make them equal first: `etcdctl member remove` who is wrong, and `member add` it again "
+          "with an empty data directory.");
+    }
+    ASSIGN_OR_RETURN(MemberView member, Serving(judgement));
     ASSIGN_OR_RETURN(const std::vector<etcd::Alarm> alarms, member.client->ListAlarms());
     if (!alarms.empty()) {
       return WithHint(

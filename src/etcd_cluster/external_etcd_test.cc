@@ -54,6 +54,7 @@ class ExternalEtcdTest : public ::testing::Test {
     }
   }
   FakeEtcd& n(std::size_t number) { return *etcds_[number - 1]; }
+  FakeEtcd& asked() { return n(2); }  // for keys, and to write some: as for a snapshot
 
   std::unique_ptr<Datastore> Open() {
     return ExternalEtcd({.fs = fs_,
@@ -93,7 +94,7 @@ class ExternalEtcdTest : public ::testing::Test {
   }
   Map Keys() {
     Map out;
-    for (const auto& [key, record] : n(1).keys) out[key] = record.value;
+    for (const auto& [key, record] : asked().keys) out[key] = record.value;
     return out;
   }
 
@@ -235,7 +236,7 @@ TEST_F(ExternalEtcdTest, RestoreWritesWhatIsMissingIntoAnEmptyEtcd) {
 }
 
 TEST_F(ExternalEtcdTest, WithoutCleanNothingThatIsThereChanges) {
-  ASSERT_TRUE(n(1).Apply({{"a", "old"}, {"x", "mine"}, {"same", "s"}}).ok());
+  ASSERT_TRUE(asked().Apply({{"a", "old"}, {"x", "mine"}, {"same", "s"}}).ok());
   const Map before = Keys();
   const Map snapshot = {{"a", "1"}, {"b", "2"}, {"same", "s"}};
   const Status status = Restore(snapshot, false);
@@ -248,17 +249,17 @@ TEST_F(ExternalEtcdTest, WithoutCleanNothingThatIsThereChanges) {
               Contains("Keys: 1 are created, 1 changed, 1 deleted (not in the snapshot); 1 are as "
                        "in the snapshot already."));
   EXPECT_EQ(Keys(), before);
-  n(1).transactions.clear();
+  asked().transactions.clear();
   ASSERT_TRUE(Restore(snapshot, true).ok());
   EXPECT_EQ(Keys(), snapshot);
-  EXPECT_THAT(n(1).transactions, ElementsAre(3));  // what was as it should be is not written
+  EXPECT_THAT(asked().transactions, ElementsAre(3));  // what was as it should be is not written
 }
 
 TEST_F(ExternalEtcdTest, WhatBrokeOffIsContinued) {
   Map snapshot;
   for (int i = 0; i < 300; ++i) snapshot[fmt::format("k{:03}", i)] = "v";
   int transactions = 0;
-  n(1).refuse = [&](std::string_view call) {
+  asked().refuse = [&](std::string_view call) {
     return call == "txn" && ++transactions == 2 ? UnavailableError("leader changed") : OkStatus();
   };
   const Status status = Restore(snapshot, false);
@@ -273,12 +274,12 @@ TEST_F(ExternalEtcdTest, BatchesFitIntoEtcdsRequests) {
   Map snapshot;
   for (int i = 0; i < 7; ++i) snapshot[fmt::format("k{}", i)] = std::string(500'000, 'v');
   ASSERT_TRUE(Restore(snapshot, false).ok());
-  EXPECT_THAT(n(1).transactions, ElementsAre(3, 3, 1));
+  EXPECT_THAT(asked().transactions, ElementsAre(3, 3, 1));
 }
 
 TEST_F(ExternalEtcdTest, SomebodyWhoWritesMeanwhileIsNoticed) {
-  n(1).refuse = [&](std::string_view call) {
-    if (call == "txn") n(1).keys["other"] = {.key = "other", .value = "x"};
+  asked().refuse = [&](std::string_view call) {
+    if (call == "txn") asked().keys["other"] = {.key = "other", .value = "x"};
     return OkStatus();
   };
   const Status status = Restore({{"a", "1"}}, false);
@@ -287,7 +288,7 @@ TEST_F(ExternalEtcdTest, SomebodyWhoWritesMeanwhileIsNoticed) {
 }
 
 TEST_F(ExternalEtcdTest, TheCompactionNoteIsNobodysContent) {
-  ASSERT_TRUE(n(1).Put("compact_rev_key", "77", 0).ok());
+  ASSERT_TRUE(asked().Put("compact_rev_key", "77", 0).ok());
   ASSERT_TRUE(Restore({{"a", "1"}, {"compact_rev_key", "5"}}, false).ok());
   EXPECT_EQ(Keys(), (Map{{"a", "1"}, {"compact_rev_key", "77"}}));
 }
@@ -301,8 +302,53 @@ TEST_F(ExternalEtcdTest, ADamagedPayloadChangesNothing) {
 }
 
 TEST_F(ExternalEtcdTest, AnAlarmRefusesARestoreBeforeItBegins) {
-  n(1).alarms = {{.member_id = 2, .type = etcd::Alarm::Type::kNoSpace}};
+  asked().alarms = {{.member_id = 2, .type = etcd::Alarm::Type::kNoSpace}};
   EXPECT_THAT(MessageOf(Plan({{"a", "1"}}, false).status()), HasSubstr("alarms"));
+}
+
+TEST_F(ExternalEtcdTest, KeysAreReadFromASoundMember) {
+  const Status never = InternalError("must not be asked");
+  for (const auto& etcd : etcds_) Refuse(*etcd, "range", never);
+  n(3).refuse = nullptr;
+  n(3).keys["k"] = {.key = "k", .value = "v"};
+  std::vector<std::string> values;
+  const auto take = [&](const KeyRow& row) {
+    values.push_back(row.value);
+    return OkStatus();
+  };
+  n(2).key_hash.hash = 8;
+  EXPECT_TRUE(Open()->ReadRows(Rows::kLive, take, {}).ok());
+  EXPECT_TRUE(Open()->ReadContent({}).ok());
+  // Nor from one of which nothing is known.
+  n(2).key_hash.hash = 7;
+  n(2).refuse = [&](std::string_view call) {
+    return call == "hash"    ? DeadlineExceededError("it hangs")
+           : call == "range" ? never
+                             : OkStatus();
+  };
+  EXPECT_TRUE(Open()->ReadRows(Rows::kLive, take, {}).ok());
+  EXPECT_THAT(values, ElementsAre("v", "v"));
+  EXPECT_EQ(Giver().value(), "n3");
+  EXPECT_THAT(warnings_, ElementsAre("n2: its keys were not compared: it hangs"));
+}
+
+TEST_F(ExternalEtcdTest, NothingIsWrittenWhileAMemberIsCorrupt) {
+  ASSERT_TRUE(n(1).Apply({{"a", "1"}}).ok());  // as in the snapshot, by its corruption
+  n(1).transactions.clear();
+  n(1).key_hash.hash = 8;
+  const auto expect_refusal = [&](const Status& status, std::string_view words) {
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(MessageOf(status), HasSubstr(words));
+    EXPECT_THAT(HintOf(status), HasSubstr("member remove"));
+  };
+  const Map snapshot = {{"a", "1"}};
+  expect_refusal(Restore(snapshot, true), "n1: its keys differ");
+  expect_refusal(Plan(snapshot, true).status(), "n1: its keys differ");
+  expect_refusal(Open()->WriteRows(Rows::kLive).status(), "n1: its keys differ");
+  n(2).key_hash.hash = 9;
+  expect_refusal(Restore(snapshot, true), "no majority");
+  EXPECT_THAT(MessageOf(Open()->ReadContent({}).status()), HasSubstr("no majority"));
+  for (const auto& etcd : etcds_) EXPECT_THAT(etcd->transactions, IsEmpty());
 }
 
 TEST_F(ExternalEtcdTest, ContentIsThatOfTheSnapshotAfterwards) {
@@ -322,7 +368,7 @@ TEST_F(ExternalEtcdTest, ContentIsThatOfTheSnapshotAfterwards) {
 }
 
 TEST_F(ExternalEtcdTest, RowsGoFromOneEtcdToAnother) {
-  ASSERT_TRUE(n(1).Apply({{"a", "1"}, {"b", ""}, {"compact_rev_key", "9"}}).ok());
+  ASSERT_TRUE(asked().Apply({{"a", "1"}, {"b", ""}, {"compact_rev_key", "9"}}).ok());
   const auto to = std::make_shared<FakeEtcd>();
   const auto writer = EmbeddedEtcd(to)->WriteRows(Rows::kLive).value();
   const auto write = [&](const KeyRow& row) { return writer->Write(row); };

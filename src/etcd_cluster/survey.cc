@@ -43,7 +43,7 @@ void AskStatus(std::vector<MemberView>& views) {
 struct Round {
   std::int64_t revision = 0;
   std::map<std::string, etcd::KeyHash> hashes;  // by address
-  std::vector<std::string> warnings;
+  std::map<std::string, std::string> unhashed;  // why not
   bool again = false;  // they differ, or that revision was compacted meanwhile
 };
 
@@ -69,8 +69,7 @@ StatusOr<Round> CompareOnce(std::vector<MemberView>& views) {
     const Status why = ExplainRefusal(answer.status());
     if (IsRefusal(why)) return Annotate(why, address);
     round.again = round.again || why.code() == StatusCode::kOutOfRange;
-    round.warnings.push_back(
-        fmt::format("{}: its keys were not compared: {}", address, MessageOf(why)));
+    round.unhashed[address] = MessageOf(why);
   }
   for (const auto& [address, hash] : round.hashes)
     round.again = round.again || !SameKeys(hash, round.hashes.begin()->second);
@@ -112,8 +111,8 @@ std::string AlarmName(etcd::Alarm::Type type) {
 }
 
 // How good a candidate it is; less is better.
-int Rank(const MemberView& view) {
-  if (!view.in_sync) return 2;
+int Rank(const MemberView& view, const KeyComparison& keys) {
+  if (!view.in_sync || keys.uncompared.contains(view.address)) return 2;
   return view.status->leader == view.status->member_id ? 1 : 0;
 }
 
@@ -177,7 +176,7 @@ StatusOr<KeyComparison> CompareKeys(std::vector<MemberView> views) {
     ASSIGN_OR_RETURN(round, CompareOnce(views));
     if (!round.again) break;
   }
-  out.warnings = std::move(round.warnings);
+  out.uncompared = std::move(round.unhashed);
   BlameMinority(round, out);
   return out;
 }
@@ -221,11 +220,13 @@ Judgement Judge(const std::vector<MemberView>& views, const KeyComparison& keys)
       warn(bad->second);
       fit = false;
     }
+    if (const auto why = keys.uncompared.find(view.address); why != keys.uncompared.end())
+      warn("its keys were not compared: " + why->second);
     if (fit) out.candidates.push_back(view);
   }
-  out.warnings.insert(out.warnings.end(), keys.warnings.begin(), keys.warnings.end());
-  std::stable_sort(out.candidates.begin(), out.candidates.end(),
-                   [](const MemberView& a, const MemberView& b) { return Rank(a) < Rank(b); });
+  std::stable_sort(
+      out.candidates.begin(), out.candidates.end(),
+      [&](const MemberView& a, const MemberView& b) { return Rank(a, keys) < Rank(b, keys); });
   return out;
 }
 

@@ -29,8 +29,8 @@ StatusOr<std::vector<MemberView>> AskMembers(const std::vector<EtcdMember>& memb
 
 // What the hashes of all keys say about the members, by address.
 struct KeyComparison {
-  std::map<std::string, std::string> corrupt;  // why its data cannot be trusted
-  std::vector<std::string> warnings;           // who could not be compared, and why
+  std::map<std::string, std::string> corrupt;     // why its data cannot be trusted
+  std::map<std::string, std::string> uncompared;  // why not, though it is in sync
 };
 
 // Compares the members that are in sync at a revision that all of them have; each reads its whole database for that. A
@@ -41,8 +41,8 @@ StatusOr<KeyComparison> CompareKeys(std::vector<MemberView> views);
 
 struct Judgement {
   std::vector<std::string> warnings;
-  // To take a snapshot of, best first: a voter that is not the leader and in sync, the leader, one that lags. None that is
-  // a learner, corrupt, or gave no answer.
+  // To take a snapshot of, best first: a voter that is not the leader and in sync, the leader, one that lags or could not
+  // be compared. None that is a learner, corrupt, or gave no answer.
   std::vector<MemberView> candidates;
 };
 // Asks one of them for alarms and members. `views` are of AskMembers.

@@ -1,11 +1,13 @@
 """Somebody else's etcd as a datastore: three members with TLS and users, of each version that is here, and what befalls them."""
 import base64
+import contextlib
 import http.client
 import json
 import os
 import random
 import re
 import signal
+import sqlite3
 import ssl
 import threading
 import urllib.request
@@ -293,20 +295,29 @@ def test_one_member_down_or_hanging_or_all_but_one(bench):
     equal(protected.origin(snapshot), down)
 
 
-def corrupt_member(bench, etcd_dir):
-    members = Members(bench, etcd_dir).start()
-    members.fill(500)
-    protected = Protected(members)
-    victim = next(i for i in range(3) if i != members.leader())
+def flip_bits(members, victim):
+    """A disk that flips bits in a value: bbolt has no checksum there. Returns the database as it was."""
     members.stop(victim)
-    # A disk that flips bits in a value: bbolt has no checksum there.
     database = members.data[victim] / "member/snap/db"
     good = database.read_bytes()
     bad = good.replace(b"v" * 100 + b"123", b"V" * 100 + b"123")
     check(bad != good, "the value was not found")
     database.write_bytes(bad)
-    members.start(victim)
-    wait_for(lambda: members.try_etcdctl("endpoint", "status", numbers=[victim]).code == 0, "the member")
+    start_one(members, victim)
+    return good
+
+
+def start_one(members, number):
+    members.start(number)
+    wait_for(lambda: members.try_etcdctl("endpoint", "status", numbers=[number]).code == 0, "the member")
+
+
+def corrupt_member(bench, etcd_dir):
+    members = Members(bench, etcd_dir).start()
+    members.fill(500)
+    protected = Protected(members)
+    victim = next(i for i in range(3) if i != members.leader())
+    flip_bits(members, victim)
     for _ in range(2):
         snapshot = protected.save()
         check(protected.origin(snapshot) != victim, "the corrupt member was asked")
@@ -327,6 +338,54 @@ def test_a_corrupt_member_is_named_and_not_asked_installed(bench):
 
 def test_a_corrupt_member_is_named_and_not_asked_newest(bench):
     corrupt_member(bench, newest())
+
+
+def corrupt_member_and_keys(bench, etcd_dir):
+    """What is read of it key by key, and what would be written."""
+    members = Members(bench, etcd_dir).start()
+    members.fill(500)
+    victim = next(i for i in range(3) if i != members.leader())
+    # Named first, and its address is what the refusal must say.
+    protected = Protected(members, url=members.url(victim, *(i for i in range(3) if i != victim)))
+    before = protected.content_hash()
+    snapshot = protected.save()
+    good = flip_bits(members, victim)
+    equal(protected.content_hash(), before)
+    ca = f"{members.dir}/ca.crt"
+    target = bench.dir / f"target-{etcd_dir.name}.db"
+    result = protected.holdfast("datastore", "migrate", protected.where[0].replace("--datastore-endpoint", "--from"),
+                                f"--from-cafile={ca}", f"--to=sqlite://{target}")
+    equal(result.code, 0, result)
+    with contextlib.closing(sqlite3.connect(target)) as database:
+        values = [value for value, in database.execute("SELECT value FROM kine WHERE name LIKE '/registry/%'")]
+    equal(len(values), 500)
+    check(not any(b"V" in value for value in values), "corrupt data")
+
+    members.etcdctl("del", "/registry/things/000007", numbers=[i for i in range(3) if i != victim])
+    revision, files = members.revision(), sorted(protected.snapshots.iterdir())
+    for more in ([], ["--dry-run"]):
+        result = protected.restore_live(snapshot, "--clean", *more)
+        check(result.code != 0, result)
+        for words in (f"{members.address(victim)}: its keys differ from those of the majority", "etcdctl member remove"):
+            contains(result.err, words)
+    equal(members.revision(), revision)
+    equal(sorted(protected.snapshots.iterdir()), files)
+    # With its good database it is one of them again.
+    members.stop(victim)
+    (members.data[victim] / "member/snap/db").write_bytes(good)
+    start_one(members, victim)
+    result = protected.restore_live(snapshot, "--clean")
+    equal(result.code, 0, result)
+    equal(protected.content_hash(), before)
+    wait_for(lambda: one_hash(members), "one hash of all members")
+
+
+def test_keys_are_not_read_from_a_corrupt_member_nor_written_beside_it_installed(bench):
+    corrupt_member_and_keys(bench, installed())
+
+
+def test_keys_are_not_read_from_a_corrupt_member_nor_written_beside_it_newest(bench):
+    corrupt_member_and_keys(bench, newest())
 
 
 def refusals(bench, etcd_dir):
