@@ -98,12 +98,14 @@ class Dump final : public DatastoreSnapshot {
       ready_.append(TextOf(row_.first(n)));
       row_ = row_.subspan(n);
     }
+    const std::size_t bytes = ready_.size() - pgdump::kIntegerBytes;
     std::string length;
-    pgdump::AppendInteger(length, CheckedCast<std::int32_t>(ready_.size() - pgdump::kIntegerBytes));
+    pgdump::AppendInteger(length, CheckedCast<std::int32_t>(bytes));
     ready_.replace(0, length.size(), length);
     if (!rows_ended_) return OkStatus();
     RETURN_IF_ERROR(connection_->Execute("COMMIT"));
-    pgdump::AppendInteger(ready_, 0);
+    // The end mark, which a chunk without bytes is already.
+    if (bytes > 0) pgdump::AppendInteger(ready_, 0);
     ready_ += rest_;
     stage_ = Stage::kRest;
     return OkStatus();

@@ -148,6 +148,25 @@ TEST_F(PostgresDatastore, WhatIsNotKinesIsBackedUpAllTheSame) {
   EXPECT_EQ(other->ReadContent({})->content_hash, "");
 }
 
+TEST_F(PostgresDatastore, RowsMayEndWhereAChunkEnds) {
+  server_->Sql("kine", kKineTable);
+  // With this value the binary COPY fills a chunk: 256 KiB with its length, less the head, the tail and the rest of the row.
+  const int fitting = 256 * 1024 - 5 - 19 - 2 - 76;
+  for (const int length : {fitting - 1, fitting, fitting + 1}) {
+    server_->Sql("kine",
+                 fmt::format("TRUNCATE kine; INSERT INTO kine (name, created, deleted, "
+                             "create_revision, prev_revision, lease, value) VALUES ('/a', 1, 0, "
+                             "0, 0, 0, repeat('x', {})::bytea)",
+                             length));
+    server_->Sql("postgres", "DROP DATABASE IF EXISTS other");
+    const auto taken = Take(*Open("kine"));
+    ASSERT_TRUE(taken.ok()) << length << ": " << taken.status();
+    const Status status = Restore(*Open("other"), taken->first, taken->second);
+    EXPECT_TRUE(status.ok()) << length << ": " << status;
+    EXPECT_EQ(Dump("other"), Dump("kine"));
+  }
+}
+
 TEST_F(PostgresDatastore, NothingAndNoRowsAreRight) {
   auto empty = Take(*Open("kine")).value();
   ASSERT_TRUE(Restore(*Open("other"), empty.first, empty.second).ok());
