@@ -109,11 +109,11 @@ class Writer final : public KeyWriter {
     if (which_ == Rows::kAll) {
       Append(row);
     } else {
-      // A key that was just created, as kine writes it.
+      // A key that was just created, as kine writes it. A lease is kine's time to live in seconds, in etcd a number that
+      // means nothing elsewhere.
       Append({.id = last_id_ + 1,
               .name = row.name,
               .created = true,
-              .lease = row.lease,
               .value = row.value,
               .old_value = {}});
     }

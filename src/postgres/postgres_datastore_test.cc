@@ -318,5 +318,15 @@ TEST_F(PostgresDatastore, RowsMove) {
   EXPECT_EQ(server_->Sql("postgres", "SELECT FROM pg_database WHERE datname = 'other'"), "");
 }
 
+TEST_F(PostgresDatastore, LeasesOfEtcdStayThere) {
+  auto writer = Open("other")->WriteRows(Rows::kLive).value();
+  ASSERT_TRUE(
+      writer->Write({.name = "/x", .lease = 0x694d'8f3c'1a2b'3c4d, .value = "v", .old_value = {}})
+          .ok());
+  const Status status = writer->Commit();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(server_->Sql("other", "SELECT name, lease FROM kine"), "/x|0\n");
+}
+
 }  // namespace
 }  // namespace holdfast

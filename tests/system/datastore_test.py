@@ -28,6 +28,7 @@ def status(bench, endpoint, *more):
 
 def test_the_keys_go_round_all_kinds_and_come_home(bench):
     rows = [(f"/registry/{i % 300}", b"v%d\x00\xff\n\\'" % i * (i % 40), i % 13 == 0) for i in range(1000)]
+    rows.append(("/registry/leased", b"until then", False))
     sqlite = Database(bench, rows=[(name, b"" if deleted else value, int(deleted)) for name, value, deleted in rows])
     etcd = Members(bench).start()
     postgres, maria = Postgres(bench), MariaDb(bench)
@@ -37,6 +38,8 @@ def test_the_keys_go_round_all_kinds_and_come_home(bench):
     before = status(bench, first)
     check(0 < before["liveKeys"] < 300, before)
     migrate(bench, first, etcd.url(), f"--to-cafile={ca}")
+    lease = etcd.etcdctl("lease", "grant", "3600").split()[1]
+    etcd.etcdctl("put", "/registry/leased", "until then", f"--lease={lease}")
     migrate(bench, etcd.url(), postgres.url(), f"--from-cafile={ca}")
     migrate(bench, postgres.url(), maria.url())
     contains(migrate(bench, maria.url(), f"sqlite://{home}").err, f"content hash {before['contentHash']} on both sides")
