@@ -6,12 +6,6 @@
 namespace holdfast::postgres {
 namespace {
 
-// Of relations (c) in schemas (n): what a user made.
-#define HOLDFAST_USER_RELATIONS                                                                  \
-  "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                               \
-  "WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM " \
-  "pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') "
-
 StatusOr<std::vector<std::string>> Names(Connection& connection, const std::string& sql,
                                          const std::vector<std::string>& values = {}) {
   ASSIGN_OR_RETURN(const std::vector<Row> rows, connection.Query(sql, values));
@@ -42,15 +36,25 @@ StatusOr<std::optional<KineTable>> FindKineTable(Connection& connection) {
 }
 
 StatusOr<bool> IsEmpty(Connection& connection) {
+  // From FirstNormalObjectId (16384) on oids are those of what came after initdb; of large objects anybody chooses them.
+  // Whatever lies in a schema or needs something else stands in pg_depend; what belongs to another object, as an index to
+  // its table or a function to its extension, depends on it in a way of its own (documentation of pg_depend). The rest is
+  // named here.
   ASSIGN_OR_RETURN(
-      const std::vector<std::string> found,
-      Names(
-          connection,
-          "SELECT c.relname " HOLDFAST_USER_RELATIONS
-          "UNION ALL SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-          "WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT "
-          "FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND "
-          "d.deptype = 'e') LIMIT 1"));
+      const std::vector<Row> found,
+      connection.Query(
+          "WITH made AS (SELECT classid, objid FROM pg_depend "
+          "UNION SELECT 'pg_namespace'::regclass, oid FROM pg_namespace WHERE nspname !~ '^pg_' "
+          "AND nspname <> 'public' "
+          "UNION SELECT 'pg_cast'::regclass, oid FROM pg_cast "
+          "UNION SELECT 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper "
+          "UNION SELECT 'pg_publication'::regclass, oid FROM pg_publication) "
+          "SELECT FROM made m WHERE objid >= 16384 AND classid <> 'pg_extension'::regclass AND "
+          "NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.classid AND d.objid = m.objid "
+          "AND d.objsubid = 0 AND (d.deptype IN ('a', 'i', 'P', 'S', 'e') OR "
+          "d.refclassid = 'pg_namespace'::regclass AND d.refobjid IN "
+          "(SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp_'))) "
+          "UNION ALL SELECT FROM pg_largeobject_metadata LIMIT 1"));
   return found.empty();
 }
 
@@ -58,8 +62,11 @@ Status CheckReadable(Connection& connection) {
   ASSIGN_OR_RETURN(
       const std::vector<std::string> names,
       Names(connection,
-            "SELECT n.nspname || '.' || c.relname " HOLDFAST_USER_RELATIONS
-            "AND c.relkind IN ('r', 'p', 'm', 'S') AND NOT (has_schema_privilege(n.oid, "
+            "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = "
+            "c.relnamespace WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND "
+            "NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND "
+            "d.objid = c.oid AND d.deptype = 'e') AND c.relkind IN ('r', 'p', 'm', 'S') AND NOT "
+            "(has_schema_privilege(n.oid, "
             "'USAGE') AND has_table_privilege(c.oid, 'SELECT')) ORDER BY 1 LIMIT 6"));
   if (names.empty()) return OkStatus();
   return WithHint(

@@ -16,7 +16,8 @@ struct KineTable {
 // pg_dump (row security, partitions).
 StatusOr<std::optional<KineTable>> FindKineTable(Connection& connection);
 
-// No tables, views, sequences or functions but those of the system and of extensions.
+// Nothing that a user made, be it a type or a large object: only what initdb made, the schema public, and extensions with
+// what belongs to them.
 StatusOr<bool> IsEmpty(Connection& connection);
 
 // kPermissionDenied, with their names, if there are tables or sequences that the user may not read.

@@ -101,6 +101,39 @@ TEST_F(PostgresDatastore, IsDescribed) {
   EXPECT_EQ(state.warnings, std::vector<std::string>{"the database other does not exist"});
 }
 
+TEST_F(PostgresDatastore, WhateverAUserMadeIsNotEmpty) {
+  const auto is_empty = [] { return Open("kine", "postgres")->Describe()->empty; };
+  // As it is after initdb, and with what belongs to others: an extension's own things, and a public that was made anew.
+  for (const char* nothing :
+       {"SELECT", "CREATE EXTENSION hstore; CREATE EXTENSION btree_gist",
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public", "CREATE TEMPORARY TABLE t (i int)"}) {
+    server_->Sql("kine", nothing);
+    EXPECT_TRUE(is_empty()) << nothing;
+  }
+  const std::pair<const char*, const char*> made[] = {
+      {"CREATE TABLE t (i int)", "DROP TABLE t"},
+      {"CREATE TABLE t (i int) PARTITION BY LIST (i)", "DROP TABLE t"},
+      {"CREATE VIEW v AS SELECT 1", "DROP VIEW v"},
+      {"CREATE SEQUENCE s", "DROP SEQUENCE s"},
+      {"CREATE TYPE mood AS ENUM ('good')", "DROP TYPE mood"},
+      {"CREATE SCHEMA k3s", "DROP SCHEMA k3s"},
+      {"SELECT lo_create(4711)", "SELECT lo_unlink(4711)"},
+      {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION f"},
+      {"CREATE COLLATION c FROM \"C\"", "DROP COLLATION c"},
+      {"CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple)", "DROP TEXT SEARCH DICTIONARY d"},
+      {"CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)",
+       "DROP OPERATOR ### (int, int)"},
+      {"CREATE CAST (text AS int) WITH INOUT", "DROP CAST (text AS int)"},
+      {"CREATE PUBLICATION p", "DROP PUBLICATION p"},
+      {"CREATE FOREIGN DATA WRAPPER w", "DROP FOREIGN DATA WRAPPER w"}};
+  for (const auto& [make, drop] : made) {
+    server_->Sql("kine", make);
+    EXPECT_FALSE(is_empty()) << make;
+    server_->Sql("kine", drop);
+    EXPECT_TRUE(is_empty()) << drop;
+  }
+}
+
 TEST_F(PostgresDatastore, KineComesBackAsItWasAndIsUnderstood) {
   server_->Sql("kine", kKineTable);
   server_->Sql("kine", kKineRows);
