@@ -23,7 +23,8 @@ StatusOr<std::optional<KineTable>> FindKineTable(Connection& connection) {
       Names(
           connection,
           "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-          "WHERE c.oid = to_regclass('kine') AND c.relkind = 'r' AND NOT c.relispartition AND "
+          "WHERE c.relname = 'kine' AND (c.oid = to_regclass('kine') OR to_regclass('kine') IS "
+          "NULL) AND c.relkind = 'r' AND NOT c.relispartition AND "
           "NOT c.relhassubclass AND NOT c.relrowsecurity AND n.nspname !~ '^pg_' AND "
           "(SELECT count(*) = 9 AND bool_and(a.attgenerated = '' AND ("
           "a.attname IN ('id', 'created', 'deleted', 'create_revision', 'prev_revision', 'lease')"
@@ -31,7 +32,7 @@ StatusOr<std::optional<KineTable>> FindKineTable(Connection& connection) {
           "a.attname = 'name' AND a.atttypid IN ('text'::regtype, 'varchar'::regtype) OR "
           "a.attname IN ('value', 'old_value') AND a.atttypid = 'bytea'::regtype)) "
           "FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)"));
-  if (schemas.empty()) return std::nullopt;
+  if (schemas.size() != 1) return std::nullopt;
   return KineTable{.schema = schemas[0]};
 }
 

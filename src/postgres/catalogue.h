@@ -12,8 +12,9 @@ struct KineTable {
   std::string Quoted() const { return QuoteName(schema) + "." + QuoteName(name); }
 };
 
-// The table kine that the user sees first, if it has kine's columns and nothing else that would make its rows a matter for
-// pg_dump (row security, partitions).
+// The table kine that the user sees first, or, who sees none, the only one in other schemas (kine's search_path may be a
+// setting of its user); if it has kine's columns and nothing else that would make its rows a matter for pg_dump (row
+// security, partitions).
 StatusOr<std::optional<KineTable>> FindKineTable(Connection& connection);
 
 // Nothing that a user made, be it a type or a large object: only what initdb made, the schema public, and extensions with

@@ -274,6 +274,24 @@ TEST_F(PostgresDatastore, MissingRolesAndRightsAreNamed) {
   EXPECT_EQ(server_->Sql("postgres", "SELECT FROM pg_database WHERE datname = 'other'"), "");
 }
 
+TEST_F(PostgresDatastore, KinesTableIsFoundWhereverItIs) {
+  server_->Sql("kine",
+               "ALTER DATABASE kine SET search_path = k3s; CREATE SCHEMA k3s AUTHORIZATION kine");
+  server_->Sql("kine", kKineTable);
+  server_->Sql("kine", kKineRows);
+  const auto [payload, facts] = Take(*Open("kine")).value();
+  server_->Sql("postgres", "CREATE DATABASE other OWNER kine");
+  const Status status = Restore(*Open("other"), payload, facts);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(facts.live_keys, 2u);
+  EXPECT_EQ(Open("other")->ReadContent({})->content_hash, facts.content_hash);
+  // Nobody knows whose is meant.
+  server_->Sql("other",
+               "CREATE SCHEMA z; CREATE TABLE z.kine (LIKE k3s.kine); GRANT USAGE ON "
+               "SCHEMA z TO kine; GRANT SELECT ON z.kine TO kine");
+  EXPECT_EQ(Open("other")->ReadContent({})->content_hash, "");
+}
+
 TEST_F(PostgresDatastore, ADatabaseInUseIsNotRestoredInto) {
   server_->Sql("kine", kKineTable);
   const auto datastore = Open("kine");
