@@ -292,6 +292,21 @@ TEST_F(PostgresDatastore, KinesTableIsFoundWhereverItIs) {
   EXPECT_EQ(Open("other")->ReadContent({})->content_hash, "");
 }
 
+TEST_F(PostgresDatastore, RolesThatOnlyHaveRightsAreMissedBeforeAnythingChanges) {
+  server_->Sql("postgres", "CREATE ROLE \"odd \"\"role\"");
+  server_->Sql("kine", "CREATE TABLE t (i int); GRANT SELECT ON t TO \"odd \"\"role\"");
+  const auto [payload, facts] = Take(*Open("kine", "postgres")).value();
+  server_->Sql("kine", "DROP TABLE t; DROP ROLE \"odd \"\"role\"");
+  StringSource source(payload, 5000);
+  const RestoreOptions options{
+      .facts = facts, .scratch_directory = {}, .open_payload = [&payload = payload] {
+        return StatusOr<std::unique_ptr<Source>>(std::make_unique<StringSource>(payload, 5000));
+      }};
+  const Status status = Open("other", "postgres")->CheckRestore(options).status();
+  EXPECT_THAT(MessageOf(status), HasSubstr("do not exist on this server: odd \"role"));
+  EXPECT_THAT(HintOf(status), HasSubstr("CREATE ROLE \"odd \"\"role\";"));
+}
+
 TEST_F(PostgresDatastore, ADatabaseInUseIsNotRestoredInto) {
   server_->Sql("kine", kKineTable);
   const auto datastore = Open("kine");

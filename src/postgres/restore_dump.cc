@@ -6,7 +6,7 @@
 #include "base/checksum.h"
 #include "base/text.h"
 #include "datastore/tool_stream.h"
-#include "formats/pgdump/head.h"
+#include "formats/pgdump/sql.h"
 #include "postgres/catalogue.h"
 #include "postgres/tools.h"
 
@@ -76,8 +76,9 @@ Status CheckTarget(const Target& target, const Endpoint& endpoint, bool clean) {
                        : CheckMayCreate(*target.connection, endpoint);
 }
 
-// What the dump needs of the server.
-Status CheckHead(const pgdump::Head& head, Connection& connection) {
+// What the dump needs of the server of the target.
+Status CheckHead(const pgdump::Head& head, const Target& target) {
+  Connection& connection = *target.connection;
   const int from = LeadingNumber(head.server_version);
   if (connection.major() < from) {
     return WithHint(
@@ -85,20 +86,22 @@ Status CheckHead(const pgdump::Head& head, Connection& connection) {
                                 head.server_version, connection.version()),
         fmt::format("Restore it into PostgreSQL {} or later.", from));
   }
-  std::set<std::string> owners;
+  std::set<std::string> roles;
   for (const pgdump::Entry& entry : head.entries) {
-    if (!entry.owner.empty()) owners.insert(entry.owner);
+    if (target.exists && pgdump::IsOfDatabase(entry)) continue;
+    if (!entry.owner.empty()) roles.insert(entry.owner);
+    for (std::string& role : pgdump::RolesNamed(entry)) roles.insert(std::move(role));
   }
   ASSIGN_OR_RETURN(const std::vector<std::string> missing,
-                   MissingRoles(connection, {owners.begin(), owners.end()}));
+                   MissingRoles(connection, {roles.begin(), roles.end()}));
   if (missing.empty()) return OkStatus();
   std::string commands;
   for (const std::string& role : missing)
     commands += fmt::format(" CREATE ROLE {};", QuoteName(role));
-  return WithHint(FailedPreconditionError("what is in the dump belongs to roles that do not exist "
-                                          "on this server: {}",
-                                          Join(missing, ", ")),
-                  "As a superuser:" + commands);
+  return WithHint(
+      FailedPreconditionError("the dump needs roles that do not exist on this server: {}",
+                              Join(missing, ", ")),
+      "As a superuser:" + commands);
 }
 
 // Reads the head of a dump, and hands on whatever it read.
@@ -124,7 +127,7 @@ class Restore {
     RETURN_IF_ERROR(ReadHead([this] { return ReadBlock(); }, parser_, pending_));
     const pgdump::Head& head = parser_.head();
     pending_.insert(0, head.bytes);
-    RETURN_IF_ERROR(CheckHead(head, *target.connection));
+    RETURN_IF_ERROR(CheckHead(head, target));
     ASSIGN_OR_RETURN(const Tool tool,
                      FindTool(fs_, "pg_restore", LeadingNumber(head.dump_version)));
     if (!target.exists) {
@@ -210,7 +213,7 @@ StatusOr<RestorePlan> CheckRestoreDump(FileSystem& fs, const Endpoint& endpoint,
     pgdump::HeadParser parser;
     std::string beyond;
     RETURN_IF_ERROR(ReadHead(next_block, parser, beyond));
-    RETURN_IF_ERROR(CheckHead(parser.head(), *target.connection));
+    RETURN_IF_ERROR(CheckHead(parser.head(), target));
     needed = LeadingNumber(parser.head().dump_version);
   }
   RETURN_IF_ERROR(FindTool(fs, "pg_restore", needed).status());
