@@ -100,11 +100,10 @@ StatusOr<std::uint64_t> DatabaseBytes(Connection& connection) {
   return size.empty() ? 0 : ParseUint(size[0]).value_or(0);
 }
 
-Status CreateDatabase(Connection& connection, const std::string& name,
-                      const std::string& encoding) {
-  std::string sql = fmt::format("CREATE DATABASE {} TEMPLATE template0", QuoteName(name));
-  if (!encoding.empty()) sql += " ENCODING " + QuoteText(encoding);
-  return Annotate(connection.Execute(sql), "create database " + name);
+Status CreateDatabase(Connection& connection, const std::string& name, const std::string& options) {
+  return Annotate(connection.Execute(fmt::format("CREATE DATABASE {} TEMPLATE template0{}",
+                                                 QuoteName(name), options)),
+                  "create database " + name);
 }
 
 void DropDatabase(Connection& connection, const std::string& name) {

@@ -30,9 +30,9 @@ StatusOr<std::vector<std::string>> OtherSessions(Connection& connection);
 
 StatusOr<std::uint64_t> DatabaseBytes(Connection& connection);
 
-// From template0; `encoding` is the server's default if it is empty.
+// From template0; `options` as in SQL: " ENCODING = 'UTF8'". What they leave open is as in template0.
 Status CreateDatabase(Connection& connection, const std::string& name,
-                      const std::string& encoding = "");
+                      const std::string& options = "");
 // One that we created and that nobody else uses. What cannot be dropped is left over, and logged.
 void DropDatabase(Connection& connection, const std::string& name);
 

@@ -307,6 +307,47 @@ TEST_F(PostgresDatastore, RolesThatOnlyHaveRightsAreMissedBeforeAnythingChanges)
   EXPECT_THAT(HintOf(status), HasSubstr("CREATE ROLE \"odd \"\"role\";"));
 }
 
+TEST_F(PostgresDatastore, ADatabaseComesBackWithWhatIsItsOwn) {
+  server_->Sql("postgres", "DROP DATABASE kine");
+  server_->Sql("postgres", "CREATE DATABASE kine OWNER kine TEMPLATE template0 LOCALE 'C'");
+  server_->Sql("kine",
+               "ALTER DATABASE kine SET search_path = k3s; ALTER DATABASE kine CONNECTION LIMIT 7; "
+               "ALTER ROLE kine IN DATABASE kine SET work_mem = '5MB'; COMMENT ON DATABASE kine IS "
+               "'it''s; kine'; REVOKE CONNECT ON DATABASE kine FROM PUBLIC; CREATE SCHEMA k3s "
+               "AUTHORIZATION kine");
+  server_->Sql("kine", kKineTable);
+  server_->Sql("kine", kKineRows);
+  const std::string own =
+      "SELECT datcollate, datctype, pg_get_userbyid(datdba), datconnlimit, "
+      "shobj_description(oid, 'pg_database'), current_setting('search_path'), "
+      "has_database_privilege('pg_monitor', oid, 'CONNECT'), (SELECT setconfig FROM "
+      "pg_db_role_setting WHERE setdatabase = oid AND setrole <> 0) FROM pg_database WHERE datname "
+      "= current_database()";
+  EXPECT_EQ(server_->Sql("kine", own), "C|C|kine|7|it's; kine|k3s|f|{work_mem=5MB}\n");
+  const auto [payload, facts] = Take(*Open("kine")).value();
+  for (const char* user : {"postgres", "kine"}) {
+    server_->Sql("postgres", "DROP DATABASE IF EXISTS other");
+    const auto other = Open("other", user);
+    const Status status = Restore(*other, payload, facts);
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(server_->Sql("other", own), server_->Sql("kine", own)) << user;
+    EXPECT_EQ(other->ReadContent({})->content_hash, facts.content_hash);
+  }
+  // One that is there keeps what is its own.
+  server_->Sql("postgres", "DROP DATABASE other");
+  server_->Sql("postgres", "CREATE DATABASE other OWNER kine");
+  const Status status = Restore(*Open("other"), payload, facts);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(server_->Sql("other", "SHOW search_path"), "\"$user\", public\n");
+  // A locale that this server does not have.
+  server_->Sql("postgres", "DROP DATABASE other");
+  std::string foreign = payload;
+  foreign[foreign.find("LOCALE = 'C'") + 10] = 'X';
+  const Status lacking = Restore(*Open("other"), foreign, facts);
+  EXPECT_THAT(MessageOf(lacking), HasSubstr("create database other: ERROR:  invalid locale name"));
+  EXPECT_THAT(HintOf(lacking), HasSubstr("create the database yourself"));
+}
+
 TEST_F(PostgresDatastore, ADatabaseInUseIsNotRestoredInto) {
   server_->Sql("kine", kKineTable);
   const auto datastore = Open("kine");

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/checksum.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "datastore/tool_stream.h"
 #include "formats/pgdump/sql.h"
@@ -116,6 +117,43 @@ Status ReadHead(const std::function<StatusOr<ByteSpan>()>& next_block, pgdump::H
   return OkStatus();
 }
 
+// A database with the encoding, locale and tablespace of the dump's.
+Status CreateLike(const pgdump::Head& head, Connection& connection, const std::string& name) {
+  std::string options = pgdump::DatabaseOptions(head, connection.major());
+  if (options.empty() && !head.Encoding().empty())
+    options = " ENCODING = " + QuoteText(head.Encoding());
+  const Status status = CreateDatabase(connection, name, options);
+  if (status.ok()) return status;
+  return WithHint(status,
+                  "If this server lacks what that needs, create the database yourself and restore "
+                  "into it.");
+}
+
+// What else belongs to the database itself: owner, settings, rights, comment. pg_restore would bring them back only outside
+// of a transaction and under the old name. What this user may not do is left out, and logged without any value.
+Status SetLike(const pgdump::Head& head, Connection& connection, const std::string& name) {
+  std::vector<pgdump::Statement> statements;
+  for (const pgdump::Entry& entry : head.entries) {
+    if (!pgdump::IsOfDatabase(entry)) continue;
+    if (entry.kind != "DATABASE") {
+      auto more = pgdump::ForDatabase(entry, head.database, QuoteName(name));
+      std::move(more.begin(), more.end(), std::back_inserter(statements));
+    } else if (!entry.owner.empty()) {
+      const std::string sql =
+          fmt::format("ALTER DATABASE {} OWNER TO {}", QuoteName(name), QuoteName(entry.owner));
+      statements.insert(statements.begin(), {sql, sql});
+    }
+  }
+  if (!head.Encoding().empty())
+    RETURN_IF_ERROR(connection.Execute("SET client_encoding = " + QuoteText(head.Encoding())));
+  for (const auto& [sql, shown] : statements) {
+    const Status status = connection.Execute(sql);
+    if (absl::IsUnavailable(status) || absl::IsCancelled(status)) return status;
+    if (!status.ok()) LogWarn("Not restored, the server refuses it to this user: {}", shown);
+  }
+  return connection.Execute("RESET client_encoding");
+}
+
 class Restore {
  public:
   Restore(FileSystem& fs, const Endpoint& endpoint, Source& payload, const RestoreOptions& options)
@@ -130,11 +168,14 @@ class Restore {
     RETURN_IF_ERROR(CheckHead(head, target));
     ASSIGN_OR_RETURN(const Tool tool,
                      FindTool(fs_, "pg_restore", LeadingNumber(head.dump_version)));
+    const std::string& database = endpoint_.database();
+    Status status;
     if (!target.exists) {
-      RETURN_IF_ERROR(CreateDatabase(*target.connection, endpoint_.database(), head.Encoding()));
+      RETURN_IF_ERROR(CreateLike(head, *target.connection, database));
+      status = SetLike(head, *target.connection, database);
     }
-    const Status status = Feed(tool);
-    if (!status.ok() && !target.exists) DropDatabase(*target.connection, endpoint_.database());
+    if (status.ok()) status = Feed(tool);
+    if (!status.ok() && !target.exists) DropDatabase(*target.connection, database);
     return status;
   }
 

@@ -1,5 +1,6 @@
 // Brings a dump (dump.h) back through pg_restore, in one transaction: on an error the database is as it was. A database that
-// does not exist is created, and dropped again on an error.
+// does not exist is created like the dump's (locale, owner, settings), and dropped again on an error; a crash leaves it
+// empty, and the next restore goes on from there.
 #pragma once
 
 #include "datastore/datastore.h"

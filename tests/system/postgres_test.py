@@ -147,6 +147,33 @@ def test_clean_replaces_and_the_old_content_is_kept_as_a_snapshot(bench):
     equal(postgres.rows(), changed)
 
 
+def test_a_dropped_database_comes_back_with_what_is_its_own(bench):
+    postgres = Postgres(bench)
+    protected = Protected(bench, postgres)
+    postgres.drop()
+    postgres.sql("create database kine owner kine template template0 locale 'C'; alter database kine set search_path = k3s; "
+                 "comment on database kine is 'of k3s'; alter database kine set app.secret = 'hush'; "
+                 "create role reader; grant connect on database kine to reader", "postgres")
+    postgres.sql("create schema k3s")
+    postgres.fill(100)
+    own = """select datcollate, pg_get_userbyid(datdba), shobj_description(d.oid, 'pg_database'), setconfig, datacl from pg_database d
+      join pg_db_role_setting on setdatabase = d.oid where datname = 'kine'"""
+    before, rows = postgres.sql(own, "postgres"), postgres.rows()
+    snapshot = protected.save()
+    postgres.drop()
+    postgres.sql("drop role reader", "postgres")
+    refused = protected.restore(snapshot)
+    check(refused.code != 0, refused)
+    contains(refused.err, "roles that do not exist on this server: reader")
+    equal(postgres.databases(), set())
+    postgres.sql("create role reader", "postgres")
+    result = protected.restored(snapshot)
+    # All but what only a superuser may set.
+    equal((postgres.sql(own, "postgres"), postgres.rows()), (before.replace(",app.secret=hush", ""), rows))
+    contains(result.err.replace('\\"', '"'), 'refuses it to this user: ALTER DATABASE "kine" SET "app.secret" TO')
+    check("hush" not in result.out + result.err, result)
+
+
 def test_a_server_that_is_killed_leaves_nothing(bench):
     protected, save, _ = in_the_middle(bench)
     protected.server.kill()

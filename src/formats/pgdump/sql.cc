@@ -112,4 +112,57 @@ std::vector<std::string> RolesNamed(const Entry& entry) {
   return out;
 }
 
+std::string DatabaseOptions(const Head& head, int server_major) {
+  constexpr int kHasLocaleProvider = 15, kHasLocale = 13;
+  const auto database = std::find_if(head.entries.begin(), head.entries.end(),
+                                     [](const Entry& entry) { return entry.kind == "DATABASE"; });
+  if (database == head.entries.end()) return "";
+  // CREATE DATABASE name WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C';
+  const std::vector<Token> tokens = Tokens(database->definition);
+  std::string out;
+  for (std::size_t i = 4; i + 2 < tokens.size() && tokens[i + 1].IsSymbol('='); i += 3) {
+    const std::string& option = tokens[i].value;
+    const std::string value =
+        database->definition.substr(tokens[i + 2].begin, tokens[i + 2].end - tokens[i + 2].begin);
+    if (option == "TEMPLATE") continue;
+    // pg_dump may be newer than the server. Until then there was libc only.
+    if (option == "LOCALE_PROVIDER" && server_major < kHasLocaleProvider) continue;
+    if (option == "LOCALE" && server_major < kHasLocale) {
+      out += fmt::format(" LC_COLLATE = {0} LC_CTYPE = {0}", value);
+    } else {
+      out += fmt::format(" {} = {}", option, value);
+    }
+  }
+  return out;
+}
+
+std::vector<Statement> ForDatabase(const Entry& entry, std::string_view database,
+                                   std::string_view quoted_name) {
+  std::vector<Statement> out;
+  Statement statement;
+  bool values = false;
+  std::size_t copied = 0;
+  const std::vector<Token> tokens = Tokens(entry.definition);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Token& token = tokens[i];
+    const bool is_name = i > 0 && tokens[i - 1].IsWord("DATABASE") && token.value == database;
+    std::string piece = entry.definition.substr(copied, token.begin - copied);
+    if (statement.sql.empty()) piece.clear();
+    piece += is_name
+                 ? quoted_name
+                 : std::string_view(entry.definition).substr(token.begin, token.end - token.begin);
+    copied = token.end;
+    if (token.IsSymbol(';')) {
+      out.push_back(std::move(statement));
+      statement = {};
+      values = false;
+      continue;
+    }
+    values = values || token.kind == Token::Kind::kText;
+    statement.sql += piece;
+    if (!values) statement.shown += piece;
+  }
+  return out;
+}
+
 }  // namespace holdfast::pgdump

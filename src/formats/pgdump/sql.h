@@ -14,4 +14,15 @@ bool IsOfDatabase(const Entry& entry);
 // Roles that an entry names beside its owner: in rights, policies, user mappings, a role's settings for the database.
 std::vector<std::string> RolesNamed(const Entry& entry);
 
+// What CREATE DATABASE was told, for a server of this major version: " ENCODING = 'UTF8' LOCALE = 'C'"; empty: not there.
+std::string DatabaseOptions(const Head& head, int server_major);
+
+// One statement of an entry, and how much of it may be shown: what stands before the first value.
+struct Statement {
+  std::string sql, shown;
+};
+// The statements of an entry of the database, for one whose name, quoted, is another one.
+std::vector<Statement> ForDatabase(const Entry& entry, std::string_view database,
+                                   std::string_view quoted_name);
+
 }  // namespace holdfast::pgdump

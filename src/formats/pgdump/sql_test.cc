@@ -50,5 +50,44 @@ TEST(PgDumpSql, RolesAreFoundWhereverTheyAreNamed) {
     EXPECT_THAT(Roles("ACL", odd).size(), ::testing::Le(1u)) << odd;
 }
 
+TEST(PgDumpSql, ADatabaseIsMadeAsItWas) {
+  Head head;
+  EXPECT_EQ(DatabaseOptions(head, 15), "");
+  Entry& entry = head.entries.emplace_back();
+  entry.kind = "DATABASE";
+  entry.definition =
+      "CREATE DATABASE \"My \"\"db WITH\" WITH TEMPLATE = template0 ENCODING = 'UTF8' "
+      "LOCALE_PROVIDER = "
+      "libc LOCALE = 'de_DE.UTF-8' TABLESPACE = \"fast disk\";\n";
+  EXPECT_EQ(DatabaseOptions(head, 15),
+            " ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'de_DE.UTF-8' TABLESPACE = \"fast "
+            "disk\"");
+  EXPECT_EQ(DatabaseOptions(head, 14),
+            " ENCODING = 'UTF8' LOCALE = 'de_DE.UTF-8' TABLESPACE = \"fast disk\"");
+  EXPECT_EQ(DatabaseOptions(head, 12),
+            " ENCODING = 'UTF8' LC_COLLATE = 'de_DE.UTF-8' LC_CTYPE = 'de_DE.UTF-8' TABLESPACE = "
+            "\"fast disk\"");
+}
+
+TEST(PgDumpSql, ItsStatementsAreForAnotherName) {
+  Entry entry;
+  entry.kind = "DATABASE PROPERTIES";
+  entry.definition =
+      "ALTER DATABASE a CONNECTION LIMIT = 7;\nALTER DATABASE a SET app.key TO 'hush;';\nALTER "
+      "ROLE "
+      "\"DATABASE\" IN DATABASE a SET x.y TO E'a\\';b';\n";
+  std::vector<std::string> sql, shown;
+  for (const Statement& statement : ForDatabase(entry, "a", "\"B\"")) {
+    sql.push_back(statement.sql);
+    shown.push_back(statement.shown);
+  }
+  EXPECT_THAT(sql, ElementsAre("ALTER DATABASE \"B\" CONNECTION LIMIT = 7",
+                               "ALTER DATABASE \"B\" SET app.key TO 'hush;'",
+                               "ALTER ROLE \"DATABASE\" IN DATABASE \"B\" SET x.y TO E'a\\';b'"));
+  EXPECT_THAT(shown, ElementsAre("ALTER DATABASE \"B\" CONNECTION LIMIT = 7",
+                                 "ALTER DATABASE \"B\" SET app.key TO",
+                                 "ALTER ROLE \"DATABASE\" IN DATABASE \"B\" SET x.y TO"));
+}
+
 }  // namespace
 }  // namespace holdfast::pgdump
