@@ -14,6 +14,8 @@ namespace {
 constexpr absl::Duration kJitterMax = absl::Seconds(5);
 // The wall clock may be set while we wait for it; look at it again at least so often.
 constexpr absl::Duration kLookInterval = absl::Seconds(20);
+// What NTP corrects bit by bit is less; the next run is not looked for anew.
+constexpr absl::Duration kSetBackMin = absl::Minutes(1);
 constexpr double kReconcileJitter = 0.05;
 
 }  // namespace
@@ -36,8 +38,17 @@ void SnapshotSchedule::Run(std::stop_token stop) {
     metrics_.SetNextRun(next);
     LogInfo("Next scheduled snapshot at {} ({})", FormatRfc3339(next, schedule_.zone()),
             schedule_.text());
-    for (absl::Time now = clock_.Now(); now < next; now = clock_.Now()) {
+    const absl::Duration begun = clock_.Steady();
+    const absl::Time from = clock_.Now();
+    absl::Time now = from;
+    while (now < next && now - from > clock_.Steady() - begun - kSetBackMin) {
       if (!clock_.Sleep(std::min(next - now, kLookInterval), stop)) return;
+      now = clock_.Now();
+    }
+    // Else it would wait for as long as the clock was ahead.
+    if (now < next) {
+      LogWarn("The clock was set back to {}", FormatRfc3339(now, schedule_.zone()));
+      continue;
     }
     if (!clock_.Sleep(Jitter(random_, kJitterMax), stop)) return;
     take_(stop);
