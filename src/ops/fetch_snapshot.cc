@@ -41,20 +41,23 @@ std::optional<Manifest> DecodeManifest(const StatusOr<std::string>& metadata,
   return *std::move(manifest);
 }
 
-// What has our manifest is what that speaks of.
-Status CheckLength(const RandomAccess& object, const std::optional<Manifest>& manifest) {
-  ASSIGN_OR_RETURN(const std::uint64_t bytes, object.Size());
-  if (!manifest || !manifest->ours() || manifest->file_bytes == bytes) return OkStatus();
-  return DataLossError("{} is not the snapshot that its metadata describe: {} bytes, not {}",
-                       object.path(), bytes, manifest->file_bytes);
+// What has our manifest is what that speaks of: so long, and later, when all is read, with this digest.
+Status Expect(OpenedSnapshot& snapshot) {
+  if (!snapshot.manifest || !snapshot.manifest->ours()) return OkStatus();
+  ASSIGN_OR_RETURN(const std::uint64_t bytes, snapshot.bytes->Size());
+  if (snapshot.manifest->file_bytes != bytes) {
+    return DataLossError("{} is not the snapshot that its metadata describe: {} bytes, not {}",
+                         snapshot.bytes->path(), bytes, snapshot.manifest->file_bytes);
+  }
+  snapshot.expected_sha256 = snapshot.manifest->sha256;
+  return OkStatus();
 }
 
 StatusOr<OpenedSnapshot> OpenObject(ObjectStore& s3, const std::string& name) {
   OpenedSnapshot out;
   ASSIGN_OR_RETURN(out.bytes, s3.Open(name));
   out.manifest = DecodeManifest(s3.ReadMetadata(name), s3.Location(name));
-  RETURN_IF_ERROR(CheckLength(*out.bytes, out.manifest));
-  if (out.manifest && out.manifest->ours()) out.expected_sha256 = out.manifest->sha256;
+  RETURN_IF_ERROR(Expect(out));
   return out;
 }
 
@@ -62,6 +65,7 @@ StatusOr<OpenedSnapshot> OpenFile(FileSystem& fs, const std::string& path) {
   OpenedSnapshot out;
   ASSIGN_OR_RETURN(out.bytes, fs.OpenForRead(path));
   out.manifest = DecodeManifest(LocalStore(fs, DirName(path)).ReadMetadata(BaseName(path)), path);
+  RETURN_IF_ERROR(Expect(out));
   return out;
 }
 

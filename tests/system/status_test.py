@@ -1,4 +1,5 @@
 """`etcd-snapshot status`: the same numbers as etcd's tools, and no damage passes."""
+import hashlib
 import json
 import random
 import shutil
@@ -139,6 +140,23 @@ def test_a_flipped_bit_anywhere(bench):
         data[at] ^= 1 << random.randrange(8)
         path.write_bytes(data)
         damaged(bench, path, "bit flipped in byte", at)
+
+
+def test_what_its_metadata_do_not_describe(bench):
+    server = bench.server().start()
+    snapshot, other = server.save(), server.save("--name=other")
+    server.stop()
+    content = bytearray(snapshot.read_bytes())
+    # Without its digest no file can say that a value changed; the metadata can.
+    content[content.rindex(b"/bootstrap/")] ^= 1
+    snapshot.write_bytes(content[:-32])
+    contains(damaged(bench, snapshot).err, "is not the snapshot that its metadata describe")
+    # Whole, but another one.
+    grown = bytearray(other.read_bytes())
+    grown[grown.rindex(b"/bootstrap/")] ^= 1
+    grown[-32:] = hashlib.sha256(grown[:-32]).digest()
+    other.write_bytes(grown)
+    contains(damaged(bench, other).err, "they say sha256")
 
 
 def test_cut_at_any_length(bench):
