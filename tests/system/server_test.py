@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from harness import Server, Skip, check, contains, equal, wait_for
+from harness import Server, Skip, check, contains, equal, etcd_versions, wait_for
 from probe import StalledSave, fill_for_stall, log_lines, metrics, mode, parts
 
 CAS = ["client-ca", "server-ca", "request-header-ca", "etcd/server-ca", "etcd/peer-ca"]
@@ -514,3 +514,27 @@ def test_nothing_secret_is_handed_to_etcd(bench):
         check(secret not in environment, secret, "in", environment)
     contains(environment, "GOMAXPROCS=2")
     server.stop()
+
+
+def test_with_users_of_etcds_own(bench):
+    """As docs/operating/install.md says it."""
+    for number, etcd_dir in enumerate(etcd_versions()):
+        server = bench.server(f"users-{number}", etcd_dir=etcd_dir).start()
+        server.etcdctl("put", "/key", "kept")
+        # etcd wants a root before it enables them.
+        server.etcdctl("user", "add", "root:secret")
+        server.etcdctl("user", "grant-role", "root", "root")
+        server.etcdctl("user", "add", "etcd-client", "--no-password")
+        server.etcdctl("user", "grant-role", "etcd-client", "root")
+        server.etcdctl("auth", "enable")
+        snapshot = server.save()
+        server.stop()
+        server.start()
+        equal(server.get("/readyz")[0], 200)
+        server.etcdctl("put", "/key", "later")
+        server.stop()
+        equal(server.reset(f"--cluster-reset-restore-path={snapshot.name}").code, 0)
+        server.start()
+        equal(server.etcdctl("get", "/key", "--print-value-only").strip(), "kept")
+        server.save()
+        server.stop()
