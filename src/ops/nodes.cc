@@ -118,6 +118,22 @@ const etcd::MemberInfo* MemberOfNode(const std::vector<etcd::MemberInfo>& member
   return found == members.end() ? nullptr : &*found;
 }
 
+void TakeAnswer(NodeStatus& row, NodeStatus answer, const std::string& cluster_id) {
+  row.ready = false;
+  if (answer.node.name != row.node.name) {
+    row.reason = fmt::format("{} answers at its address", answer.node.name);
+  } else if (!answer.cluster_id.empty() && !cluster_id.empty() && answer.cluster_id != cluster_id) {
+    row.reason = fmt::format("it serves another cluster ({})", answer.cluster_id);
+  } else if (!row.member_id.empty() && answer.member_id != row.member_id) {
+    row.reason = answer.member_id.empty()
+                     ? answer.reason
+                     : fmt::format("it is another member now ({})", answer.member_id);
+  } else {
+    if (row.node.created != absl::UnixEpoch()) answer.node.created = row.node.created;
+    row = std::move(answer);
+  }
+}
+
 Status MayRemove(const std::string& node, const std::vector<MemberHealth>& members,
                  bool is_registered, bool force) {
   const MemberHealth* target = nullptr;

@@ -31,6 +31,11 @@ struct RegisteredNode {
 // By name. A record that cannot be read is left out, with a warning.
 StatusOr<std::vector<RegisteredNode>> ReadNodes(etcd::Client& client, const std::string& prefix);
 
+// `row` is a server as its cluster knows it: its record, its member. It becomes what the server says of itself, if that is
+// this server: the cluster it was restored from has the same CA and token and may still run at the same addresses.
+// `cluster_id` (hex) is the row's cluster; what is empty of it and of the row's member id is not known, and not compared.
+void TakeAnswer(NodeStatus& row, NodeStatus answer, const std::string& cluster_id);
+
 // A member as a removal sees it.
 struct MemberHealth {
   etcd::MemberInfo member;

@@ -136,6 +136,45 @@ TEST(Nodes, ANodeWithoutMemberMayGoIfItIsKnown) {
   EXPECT_EQ(MayRemove("old", Members("V"), false, false).code(), StatusCode::kNotFound);
 }
 
+TEST(Nodes, AServersAnswerCountsOnlyIfItIsThatMemberOfThisCluster) {
+  const auto row = [] {
+    return NodeStatus{.node = Server("n1", 100), .reason = "not heard of", .member_id = "a1"};
+  };
+  const NodeStatus good{.node = Server("n1", 900),
+                        .ready = true,
+                        .member_id = "a1",
+                        .cluster_id = "c1",
+                        .is_leader = true,
+                        .revision = 7};
+  NodeStatus seen = row();
+  TakeAnswer(seen, good, "c1");
+  EXPECT_TRUE(seen.ready && seen.is_leader && seen.reason.empty() && seen.revision == 7);
+  EXPECT_EQ(seen.node.created, absl::FromUnixSeconds(100));
+  // What is not known is not compared.
+  seen = row();
+  seen.member_id = "";
+  TakeAnswer(seen, good, "");
+  EXPECT_TRUE(seen.ready);
+
+  const auto refused = [&](auto change) {
+    NodeStatus answer = good, other = row();
+    change(answer);
+    TakeAnswer(other, answer, "c1");
+    EXPECT_FALSE(other.ready || other.is_leader) << other.reason;
+    EXPECT_EQ(other.member_id, "a1");
+    return other.reason;
+  };
+  EXPECT_EQ(refused([](NodeStatus& a) { a.node.name = "n2"; }), "n2 answers at its address");
+  EXPECT_EQ(refused([](NodeStatus& a) { a.cluster_id = "c0"; }), "it serves another cluster (c0)");
+  EXPECT_EQ(refused([](NodeStatus& a) { a.member_id = "b2"; }), "it is another member now (b2)");
+  EXPECT_EQ(refused([](NodeStatus& a) {
+              a.member_id = "";
+              a.ready = false;
+              a.reason = "it joins";
+            }),
+            "it joins");
+}
+
 TEST(Nodes, AMembersNodeIsItsNameWithoutTheSuffix) {
   const std::vector<etcd::MemberInfo> members = {
       {.id = 1, .name = "n1-0123abcd"}, {.id = 2, .name = "n1-a-0123abcd"}, {.id = 3, .name = ""}};

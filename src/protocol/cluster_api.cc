@@ -82,6 +82,7 @@ Json StatusJson(const NodeStatus& status) {
   Json json = RecordJson(status.node);
   json["ready"] = status.ready;
   if (!status.reason.empty()) json["reason"] = status.reason;
+  if (!status.cluster_id.empty()) json["clusterID"] = status.cluster_id;
   if (!status.member_id.empty()) {
     json["memberID"] = status.member_id;
     json["learner"] = status.is_learner;
@@ -97,6 +98,7 @@ StatusOr<NodeStatus> StatusFrom(const Json& json) {
   NodeStatus out{.ready = Flag(json, "ready"),
                  .reason = Text(json, "reason"),
                  .member_id = Text(json, "memberID"),
+                 .cluster_id = Text(json, "clusterID"),
                  .is_learner = Flag(json, "learner"),
                  .is_leader = Flag(json, "leader"),
                  .db_bytes = NumberOf<std::uint64_t>(json, "dbSize"),

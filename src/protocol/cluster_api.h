@@ -76,8 +76,9 @@ struct NodeRecord {
 struct NodeStatus {
   NodeRecord node;
   bool ready = false;
-  std::string reason;     // why it is not ready
-  std::string member_id;  // hex; empty: it has no etcd member
+  std::string reason;      // why it is not ready
+  std::string member_id;   // hex; empty: it has no etcd member
+  std::string cluster_id;  // hex, of the data it has; empty if it did not answer
   bool is_learner = false, is_leader = false;
   std::uint64_t db_bytes = 0;
   std::int64_t revision = 0;

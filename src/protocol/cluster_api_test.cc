@@ -51,6 +51,7 @@ TEST(ClusterApiTest, NodesSurviveTheWay) {
                              .created = absl::FromUnixSeconds(1'700'000'000)},
                     .ready = true,
                     .member_id = "a1",
+                    .cluster_id = "c1",
                     .is_leader = true,
                     .db_bytes = 4096,
                     .revision = 7,

@@ -278,8 +278,10 @@ NodeStatus Cluster::Self() {
   self.ready = ready.ok();
   self.reason = MessageOf(ready);
   std::replace(self.reason.begin(), self.reason.end(), '\n', ';');
-  if (const auto own = ReadOwnData(setup_.fs, setup_.layout); own.ok() && *own)
+  if (const auto own = ReadOwnData(setup_.fs, setup_.layout); own.ok() && *own) {
+    self.cluster_id = (*own)->cluster_id;
     self.member_id = MemberIdText((*own)->member_id);
+  }
   const auto client = keeper_.client();
   if (!client.ok()) return self;
   const auto status = (*client)->GetStatus();
@@ -342,24 +344,29 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
   std::vector<KnownServer> ask;
   for (const RegisteredNode& node : known) {
     NodeStatus row{.node = node.node, .ready = node.alive};
+    bool is_member = true;
     if (!node.alive) row.reason = "it was not heard of lately";
     if (const auto* member = MemberOfNode(members, node.node.name)) {
       row.member_id = MemberIdText(member->id);
       row.is_learner = member->is_learner;
       if (member->name.empty()) row.reason = "it was added to the cluster and has not started yet";
     } else if (node.node.role == kServerRole && lost.ok()) {
+      // Not asked: what a snapshot brought along may run, but in the cluster it was taken from.
+      is_member = false;
       row.reason = "it is no member of the cluster";
     }
     if (row.node.role == kServerRole) row.ready = false;
+    ask.push_back({node.node.name, is_member ? node.node.supervisor_url : ""});
     out.push_back(std::move(row));
-    ask.push_back({node.node.name, node.node.supervisor_url});
   }
   std::vector<StatusOr<NodeStatus>> answers(ask.size(), UnavailableError("not asked"));
   std::vector<KnownServer> servers;
   std::vector<std::size_t> rows;
+  std::string own_cluster;
   for (std::size_t i = 0; i < ask.size(); ++i) {
     if (ask[i].name == setup_.node_name) {
       answers[i] = Self();
+      own_cluster = answers[i]->cluster_id;
     } else if (!ask[i].url.empty()) {
       servers.push_back(ask[i]);
       rows.push_back(i);
@@ -375,11 +382,7 @@ StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
         out[i].reason = WhySilent(answers[i].status());
       continue;
     }
-    // Another server may have taken the address over.
-    if (answers[i]->node.name != out[i].node.name) continue;
-    const absl::Time created = out[i].node.created;
-    out[i] = *std::move(answers[i]);
-    if (created != absl::UnixEpoch()) out[i].node.created = created;
+    TakeAnswer(out[i], *std::move(answers[i]), own_cluster);
   }
   return out;
 }
