@@ -223,6 +223,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     if (const auto refused = CheckAccess(*route, std::string(request[http::field::authorization])))
       return Respond(*refused);
+    if (route->at_once) {
+      Lines lines(shared_from_this());
+      return Respond(route->handle(api, lines));
+    }
     // While the handler works nothing is read; its own deadlines bound it.
     beast::get_lowest_layer(stream_).expires_never();
     const bool posted = server_.Post([self = shared_from_this(), route, api = std::move(api)] {

@@ -1,10 +1,10 @@
 // The supervisor's HTTPS listener: TLS, limits and time-outs, basic authentication, and a table of routes. The only file
 // that knows Beast is http_server.cc.
 //
-// One thread does all network I/O and never blocks; handlers run on a few workers. What a peer can do is bounded: time for
-// a handshake and a request, sizes of headers and body, connections, requests waiting for a worker. A peer that breaks a
-// bound is dropped; others are served. When there are too many connections, the one that has kept us waiting longest for
-// a request makes room for the new one.
+// One thread does all network I/O and never blocks; handlers run on a few workers, except those that answer at once. What
+// a peer can do is bounded: time for a handshake and a request, sizes of headers and body, connections, requests waiting
+// for a worker. A peer that breaks a bound is dropped; others are served. When there are too many connections, the one that
+// has kept us waiting longest for a request makes room for the new one.
 #pragma once
 
 #include <functional>
@@ -48,6 +48,9 @@ struct Route {
   std::string method, path;
   Access access = Access::kServer;
   std::function<ApiResponse(const ApiRequest&, LineStream&)> handle;
+  // `handle` waits for nothing, so it is called on the I/O thread: whoever asks whether the server lives must not wait
+  // behind what takes long.
+  bool at_once = false;
 };
 
 // The role of a user with a password, "<distribution>:server" or "<distribution>:agent"; nullopt if it is wrong.

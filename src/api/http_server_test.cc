@@ -298,6 +298,22 @@ TEST_F(HttpServerTest, MoreRequestsThanItMayQueueAreRefused) {
   EXPECT_THAT(Ask(Get("/open")), StartsWith("HTTP/1.1 200 "));
 }
 
+TEST_F(HttpServerTest, WhatAnswersAtOnceWaitsForNoWorker) {
+  AddSlow();
+  Add("GET", "/at-once", Route::Access::kAgent);
+  options_.routes.back().at_once = true;
+  Start();
+  std::vector<Peer> slow;
+  for (int i = 0; i < options_.limits.waiting_max; ++i) {
+    slow.push_back(Connect());
+    slow.back().Send(Get("/slow"));
+  }
+  WaitFor(running_, 4);  // all workers
+  EXPECT_THAT(Ask(Get("/at-once", Basic("agent", "pw:of agent"))), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Ask(Get("/at-once")), StartsWith("HTTP/1.1 401 "));
+  EXPECT_EQ(ended_, 0);
+}
+
 TEST_F(HttpServerTest, LinesMakeTheAnswerAStream) {
   AddSlow({"one\n"});
   Start();

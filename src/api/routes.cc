@@ -122,12 +122,15 @@ std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_
   const auto simple = [](auto make) {
     return [make](const ApiRequest&, LineStream&) -> ApiResponse { return make(); };
   };
+  constexpr bool kAtOnce = true;
   ApiBackend* b = &backend;
   return {
       {"GET", "/cacerts", Access::kAnyone, simple([b] { return Text(b->CaCertificates()); })},
-      {"GET", "/ping", Access::kAnyone, simple([] { return Text("pong"); })},
-      {"GET", "/readyz", Access::kAnyone, simple([b] { return HealthResponse(b->Ready()); })},
-      {"GET", "/livez", Access::kAnyone, simple([b] { return HealthResponse(b->Live()); })},
+      {"GET", "/ping", Access::kAnyone, simple([] { return Text("pong"); }), kAtOnce},
+      {"GET", "/readyz", Access::kAnyone, simple([b] { return HealthResponse(b->Ready()); }),
+       kAtOnce},
+      {"GET", "/livez", Access::kAnyone, simple([b] { return HealthResponse(b->Live()); }),
+       kAtOnce},
       {"GET", "/metrics", Access::kAgent, simple([b] {
          return ApiResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                             .body = b->MetricsPage()};
