@@ -18,15 +18,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kStateBytesMax = 256 * kKiB;
-constexpr char kServerUrl[] = "ServerURL", kServers[] = "Servers", kName[] = "Name",
+constexpr char kServerUrl[] = "ServerURL", kClusterId[] = "ClusterID",
+               kFormerIds[] = "FormerClusterIDs", kServers[] = "Servers", kName[] = "Name",
                kSupervisorUrl[] = "SupervisorURL", kEndpoint[] = "Endpoint";
 
-std::string EncodeState(const std::string& server_url, const std::vector<ClusterServer>& servers) {
+std::string EncodeState(const std::string& server_url, const ClusterView& cluster) {
   Json list = Json::array();
-  for (const ClusterServer& s : servers)
+  for (const ClusterServer& s : cluster.servers)
     list.push_back({{kName, s.name}, {kSupervisorUrl, s.supervisor_url}, {kEndpoint, s.endpoint}});
-  return Json{{kServerUrl, server_url}, {kServers, list}}.dump(1, ' ', false,
-                                                               Json::error_handler_t::replace) +
+  return Json{{kServerUrl, server_url},
+              {kClusterId, cluster.id},
+              {kFormerIds, cluster.former_ids},
+              {kServers, list}}
+             .dump(1, ' ', false, Json::error_handler_t::replace) +
          "\n";
 }
 
@@ -35,47 +39,61 @@ std::string TextAt(const Json& object, const char* key) {
   return it != object.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
-StatusOr<std::vector<ClusterServer>> ReadState(FileSystem& fs, const AgentOptions& options) {
+StatusOr<ClusterView> ReadState(FileSystem& fs, const AgentOptions& options) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(fs, options.state_file, kStateBytesMax));
   const Json state = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   const Json* list = state.is_object() && state.contains(kServers) ? &state[kServers] : nullptr;
   if (list == nullptr || !list->is_array())
     return DataLossError("{} does not hold what the agent wrote", options.state_file);
-  std::vector<ClusterServer> servers;
-  if (TextAt(state, kServerUrl) != options.server_url) return servers;
+  ClusterView cluster{.id = TextAt(state, kClusterId), .former_ids = {}, .servers = {}};
+  if (TextAt(state, kServerUrl) != options.server_url) return ClusterView();
+  if (const auto ids = state.find(kFormerIds); ids != state.end() && ids->is_array()) {
+    for (const Json& id : *ids) {
+      if (id.is_string()) cluster.former_ids.push_back(id);
+    }
+  }
   for (const Json& item : *list) {
     ClusterServer server;
     if (item.is_object())
       server = {TextAt(item, kName), TextAt(item, kSupervisorUrl), TextAt(item, kEndpoint)};
     if (server.supervisor_url.empty() || server.endpoint.empty())
       return DataLossError("{} holds a server without its addresses", options.state_file);
-    servers.push_back(std::move(server));
+    cluster.servers.push_back(std::move(server));
   }
-  return servers;
+  return cluster;
 }
 
-// One look at the cluster: each server is asked once whether it is ready.
-class Look {
+// One round of questions: each server is asked once.
+class Round {
  public:
-  explicit Look(SupervisorApi& api, std::stop_token stop) : api_(api), stop_(std::move(stop)) {}
+  Round(SupervisorApi& api, std::stop_token stop) : api_(api), stop_(std::move(stop)) {}
 
-  bool IsReady(const std::string& url) {
-    if (stop_.stop_requested()) return false;
-    const auto [it, is_new] = asked_.try_emplace(url);
-    if (is_new) it->second = Annotate(api_.Ready(url), url);
-    if (!it->second.ok()) why_not_ = it->second;
-    return it->second.ok();
+  const StatusOr<ClusterView>& Ask(const std::string& url) {
+    const auto [it, is_new] = answers_.try_emplace(url, CancelledError("stopped"));
+    if (is_new && !stop_.stop_requested()) {
+      it->second = api_.Look(url);
+      if (it->second.ok() && it->second->servers.empty())
+        it->second = InternalError("it knows of no server");
+    }
+    return it->second;
   }
-
-  // Why the last one was not ready.
-  const Status& why_not() const { return why_not_; }
 
  private:
   SupervisorApi& api_;
   const std::stop_token stop_;
-  std::map<std::string, Status> asked_;
-  Status why_not_;
+  std::map<std::string, StatusOr<ClusterView>> answers_;
 };
+
+// `a` is what `b` was before a reset.
+bool WasOnce(const ClusterView& a, const ClusterView& b) {
+  return std::find(b.former_ids.begin(), b.former_ids.end(), a.id) != b.former_ids.end();
+}
+
+// The rule of agent.h: should who follows `followed` go over to the other cluster?
+bool GoesOver(const ClusterView& followed, const ClusterView& other, bool is_at_server_url) {
+  if (followed.id.empty() || WasOnce(followed, other)) return true;
+  return is_at_server_url && !WasOnce(other, followed);
+}
 
 }  // namespace
 
@@ -88,7 +106,7 @@ Agent::Agent(FileSystem& fs, Clock& clock, SupervisorApi& api, Balancer& balance
       options_(std::move(options)),
       health_(UnavailableError("no server was asked yet")) {
   if (auto remembered = ReadState(fs_, options_); remembered.ok()) {
-    servers_ = *std::move(remembered);
+    cluster_ = *std::move(remembered);
   } else if (remembered.status().code() != StatusCode::kNotFound) {
     LogWarn("The servers known before are not used: {}", MessageOf(remembered.status()));
   }
@@ -112,8 +130,8 @@ Status Agent::removed() const {
 
 void Agent::Run(const std::stop_token& stop) {
   std::vector<std::string> remembered;
-  for (const ClusterServer& server : servers_) remembered.push_back(server.endpoint);
-  UseBackends(std::move(remembered));
+  for (const ClusterServer& server : cluster_.servers) remembered.push_back(server.endpoint);
+  UseBackends(std::move(remembered), {});
   do {
     const Status health = Poll(stop);
     if (stop.stop_requested() || !removed().ok()) return;
@@ -122,34 +140,32 @@ void Agent::Run(const std::stop_token& stop) {
 }
 
 Status Agent::Poll(const std::stop_token& stop) {
-  Look look(api_, stop);
+  Round round(api_, stop);
   std::vector<std::string> urls;
-  for (const ClusterServer& server : servers_) urls.push_back(server.supervisor_url);
+  for (const ClusterServer& server : cluster_.servers) urls.push_back(server.supervisor_url);
   if (std::find(urls.begin(), urls.end(), options_.server_url) == urls.end())
     urls.push_back(options_.server_url);
 
   Status why_not;
-  std::string speaker;  // the server that told us the list, and that we tell that we live
+  std::string speaker;  // the server whose list is used, and that we tell that we live
+  ClusterView cluster = cluster_;
   for (const std::string& url : urls) {
-    if (!look.IsReady(url)) {
-      why_not = look.why_not();
+    const auto& said = round.Ask(url);
+    if (!said.ok()) {
+      why_not = Annotate(said.status(), url);
       continue;
     }
-    auto servers = api_.Servers(url);
-    if (servers.ok() && servers->empty()) servers = InternalError("it knows of no server");
-    if (servers.ok()) {
-      UseServers(*std::move(servers));
-      speaker = url;
-      break;
+    if (said->id == cluster.id && !speaker.empty()) continue;
+    if (said->id != cluster.id && !GoesOver(cluster, *said, url == options_.server_url)) {
+      why_not = FailedPreconditionError("{}: it is of cluster {}, and this agent follows {}", url,
+                                        said->id, cluster.id);
+      continue;
     }
-    why_not = Annotate(servers.status(), url);
+    cluster = *said;
+    speaker = url;
   }
-
-  std::vector<std::string> ready;
-  for (const ClusterServer& server : servers_) {
-    if (look.IsReady(server.supervisor_url)) ready.push_back(server.endpoint);
-  }
-  if (!ready.empty()) UseBackends(std::move(ready));
+  if (!speaker.empty()) Follow(std::move(cluster));
+  ChooseBackends([&](const std::string& url) { return round.Ask(url); });
 
   if (speaker.empty()) return Annotate(why_not, "no server tells about the cluster");
   if (clock_.Steady() - alive_at_ < options_.alive_interval || stop.stop_requested())
@@ -164,23 +180,54 @@ Status Agent::Poll(const std::stop_token& stop) {
   return OkStatus();
 }
 
-void Agent::UseServers(std::vector<ClusterServer> servers) {
-  if (servers == servers_) return;
-  servers_ = std::move(servers);
+void Agent::Follow(ClusterView cluster) {
+  if (cluster == cluster_) return;
+  if (cluster.id != cluster_.id && !cluster_.id.empty())
+    LogWarn("Agent: it follows cluster {} now, {} until now", cluster.id, cluster_.id);
+  cluster_ = std::move(cluster);
   Status written = MakeDirectories(fs_, DirName(options_.state_file), 0700);
   if (written.ok())
     written = WriteFileAtomically(fs_, options_.state_file,
-                                  EncodeState(options_.server_url, servers_), 0600);
+                                  EncodeState(options_.server_url, cluster_), 0600);
   // best effort: without it the next start knows --server only.
   if (!written.ok()) LogWarn("The servers cannot be remembered: {}", MessageOf(written));
 }
 
-void Agent::UseBackends(std::vector<std::string> endpoints) {
-  if (endpoints == backends_) return;
+void Agent::ChooseBackends(const Ask& ask) {
+  const bool anyone = std::any_of(cluster_.servers.begin(), cluster_.servers.end(), [&](auto& s) {
+    const auto said = ask(s.supervisor_url);
+    return said.ok() && said->id == cluster_.id;
+  });
+  std::vector<std::string> use, doubtful;
+  std::map<std::string, int> misses;
+  for (const ClusterServer& server : cluster_.servers) {
+    const auto said = ask(server.supervisor_url);
+    if (said.ok()) {
+      if (said->id == cluster_.id) use.push_back(server.endpoint);
+      continue;
+    }
+    if (std::find(backends_.begin(), backends_.end(), server.endpoint) == backends_.end()) continue;
+    if (anyone) {
+      const int missed = misses[server.endpoint] = misses_[server.endpoint] + 1;
+      if (missed >= kMissesMax) continue;
+      doubtful.push_back(server.endpoint);
+    }
+    use.push_back(server.endpoint);
+  }
+  misses_ = std::move(misses);
+  UseBackends(std::move(use), std::move(doubtful));
+}
+
+void Agent::UseBackends(std::vector<std::string> endpoints, std::vector<std::string> doubtful) {
+  if (endpoints == backends_ && doubtful == doubtful_) return;
+  const bool is_new = endpoints != backends_;
   backends_ = std::move(endpoints);
-  const Status set = balancer_.SetBackends(backends_);
-  if (set.ok()) return LogInfo("Load balancer: servers are {}", Join(backends_, ", "));
-  LogWarn("The load balancer keeps its servers: {}", MessageOf(set));
+  doubtful_ = std::move(doubtful);
+  const Status set = balancer_.SetBackends(backends_, doubtful_);
+  if (!set.ok()) return LogWarn("The load balancer keeps its servers: {}", MessageOf(set));
+  if (is_new) LogInfo("Load balancer: servers are {}", Join(backends_, ", "));
+  if (!doubtful_.empty())
+    LogWarn("Load balancer: new connections avoid {}, which did not answer", Join(doubtful_, ", "));
 }
 
 void Agent::Report(const Status& health) {

@@ -1,20 +1,35 @@
 // What lives as long as `holdfast agent`: keeps the load balancer's backends in step with the cluster, and the agent known
 // to the cluster. It asks the servers through SupervisorApi, one at a time, and follows what they say:
 //
-//   every poll_interval   each known server: is it ready? The first ready one: which servers are there?
-//                         Ready servers become the backends. While none is ready, they stay as they are.
-//   every alive_interval  the first ready server is told that we live.
+//   every poll_interval   each known server, and the one that --server names: is it ready, of which cluster is it, which
+//                         servers has that? Those that answer become the backends.
+//   every alive_interval  the first that answered is told that we live.
+//
+// A backend that misses a poll keeps its connections, but new ones go elsewhere; one that misses kMissesMax in a row, or is
+// no server of the cluster any more, is dropped. While nobody answers, all stay as they are.
+//
+// The agent follows one cluster, by its id. A restore makes a new one that has the CA and the token of the old one, and that
+// may still run (a drill, servers that are not fenced yet). Which one to follow is told by each answer:
+//
+//   the cluster it follows                  its list is used
+//   one that names that among its former    followed from now on: it was restored or reset since
+//   a former one of that cluster            never followed
+//   any other                               followed if it is what --server leads to, and ignored from anybody else
+//
+// A server of another cluster than the followed one is no backend, whatever lists it.
 //
 // The servers it knows are remembered in `state_file`, written when they change, so that an agent that starts while the
 // server it was told of is down finds the others:
 //
-//   {"ServerURL":"https://192.0.2.11:9345",
+//   {"ServerURL":"https://192.0.2.11:9345","ClusterID":"cdf818194e3a8c32","FormerClusterIDs":[],
 //    "Servers":[{"Name":"server-1","SupervisorURL":"https://192.0.2.11:9345","Endpoint":"192.0.2.11:2379"}]}
 //
 // (The place and the use are those of RKE2's agent/etc/rke2-agent-load-balancer.json.) What was remembered for another
 // ServerURL is not used. A file that cannot be read is as none: it is only a help. A crash leaves the old or the new file.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -35,6 +50,14 @@ struct ClusterServer {
   bool operator==(const ClusterServer&) const = default;
 };
 
+// A cluster as one of its servers sees it.
+struct ClusterView {
+  std::string id;                       // hex
+  std::vector<std::string> former_ids;  // what it was before resets
+  std::vector<ClusterServer> servers;   // not its agents, nor learners
+  bool operator==(const ClusterView&) const = default;
+};
+
 // One call to one supervisor. Each returns within kSupervisorCallTimeout, whatever the other side does, and each is called
 // from the agent's thread, one at a time. kUnauthenticated: the token is wrong.
 inline constexpr absl::Duration kSupervisorCallTimeout = absl::Seconds(2);
@@ -42,13 +65,14 @@ class SupervisorApi {
  public:
   virtual ~SupervisorApi() = default;
 
-  // OK if the server at `url` serves requests now: its etcd has a leader.
-  virtual Status Ready(const std::string& url) = 0;
-  // The cluster's servers (not its agents), learners left out.
-  virtual StatusOr<std::vector<ClusterServer>> Servers(const std::string& url) = 0;
+  // An error unless the server at `url` serves requests now: its etcd has a leader.
+  virtual StatusOr<ClusterView> Look(const std::string& url) = 0;
   // Says that this agent lives; registers it if it is not known. kPermissionDenied: it was removed from the cluster.
   virtual Status KeepAlive(const std::string& url) = 0;
 };
+
+// One is a hiccup; three, with the pauses between them, are ten seconds.
+inline constexpr int kMissesMax = 3;
 
 struct AgentOptions {
   std::string server_url;  // --server: a server, or an address that leads to one
@@ -64,7 +88,7 @@ class Agent {
   // Waits for the call that is under way, at most kSupervisorCallTimeout.
   ~Agent();
 
-  // OK when the last poll found a ready server and the cluster knows us; else why not.
+  // OK when the last poll found a ready server of the cluster and the cluster knows us; else why not.
   Status health() const;
   // Not OK once the cluster said that this agent was removed: it asks nobody any more.
   Status removed() const;
@@ -72,8 +96,10 @@ class Agent {
  private:
   void Run(const std::stop_token& stop);
   Status Poll(const std::stop_token& stop);
-  void UseServers(std::vector<ClusterServer> servers);
-  void UseBackends(std::vector<std::string> endpoints);
+  void Follow(ClusterView cluster);
+  using Ask = std::function<StatusOr<ClusterView>(const std::string& url)>;
+  void ChooseBackends(const Ask& ask);
+  void UseBackends(std::vector<std::string> endpoints, std::vector<std::string> doubtful);
   void Report(const Status& health);
 
   FileSystem& fs_;
@@ -83,8 +109,9 @@ class Agent {
   const AgentOptions options_;
 
   // Of the thread.
-  std::vector<ClusterServer> servers_;
-  std::vector<std::string> backends_;
+  ClusterView cluster_;  // the one it follows; without id: none yet
+  std::vector<std::string> backends_, doubtful_;
+  std::map<std::string, int> misses_;  // of backends, by endpoint: polls in a row
   absl::Duration alive_at_ = -absl::InfiniteDuration();
 
   mutable Mutex mutex_;

@@ -29,15 +29,13 @@ std::string Endpoint(int i) { return Server(i).endpoint; }
 // The cluster as the test wants it to be. Only looked at while the agent sleeps.
 class FakeSupervisors final : public SupervisorApi {
  public:
-  Status Ready(const std::string& url) override {
-    ++asked_ready[url];
-    const auto it = not_ready.find(url);
-    return it == not_ready.end() ? OkStatus() : UnavailableError("{}", it->second);
-  }
-  StatusOr<std::vector<ClusterServer>> Servers(const std::string& url) override {
-    asked_servers.push_back(url);
-    if (!servers_error.ok()) return servers_error;
-    return servers;
+  StatusOr<ClusterView> Look(const std::string& url) override {
+    ++asked[url];
+    if (const auto it = not_ready.find(url); it != not_ready.end())
+      return UnavailableError("{}", it->second);
+    if (!look_error.ok()) return look_error;
+    if (const auto it = others.find(url); it != others.end()) return it->second;
+    return ClusterView{.id = "c1", .former_ids = {}, .servers = servers};
   }
   Status KeepAlive(const std::string& url) override {
     kept_alive.push_back(url);
@@ -45,23 +43,25 @@ class FakeSupervisors final : public SupervisorApi {
   }
 
   std::map<std::string, std::string> not_ready;  // URL -> why
-  std::vector<ClusterServer> servers;
-  Status servers_error, keep_alive_error;
+  std::vector<ClusterServer> servers;            // of cluster c1
+  std::map<std::string, ClusterView> others;     // URL -> what is said there instead
+  Status look_error, keep_alive_error;
 
-  std::map<std::string, int> asked_ready;
-  std::vector<std::string> asked_servers, kept_alive;
+  std::map<std::string, int> asked;
+  std::vector<std::string> kept_alive;
 };
 
 class FakeBalancer final : public Balancer {
  public:
   int port() const override { return 2379; }
-  Status SetBackends(const std::vector<std::string>& backends) override {
+  Status SetBackends(const std::vector<std::string>& backends,
+                     const std::vector<std::string>& now_doubtful) override {
     ++calls;
-    if (backends == refused) return InvalidArgumentError("not these");
     now = backends;
+    doubtful = now_doubtful;
     return OkStatus();
   }
-  std::vector<std::string> now, refused = {"none"};
+  std::vector<std::string> now, doubtful;
   int calls = 0;
 };
 
@@ -110,12 +110,13 @@ TEST_F(AgentTest, OnlyReadyServersAreUsedAndWhileThereIsNoneAllStayAsTheyAre) {
   Start();
   EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(3)));
   api_.not_ready = {{Url(1), "x"}, {Url(3), "y"}};
-  NextPoll();
+  for (int i = 0; i < kMissesMax; ++i) NextPoll();
   EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(2)));
   EXPECT_TRUE(agent_->health().ok());
   api_.not_ready = {{Url(1), "x"}, {Url(2), "etcd has no leader"}, {Url(3), "y"}};
-  NextPoll();
+  for (int i = 0; i < kMissesMax; ++i) NextPoll();
   EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(2)));
+  EXPECT_THAT(balancer_.doubtful, IsEmpty());
   EXPECT_EQ(agent_->health().code(), StatusCode::kUnavailable);
   EXPECT_EQ(MessageOf(agent_->health()),
             "no server tells about the cluster: https://192.0.2.3:9345: y");
@@ -125,21 +126,87 @@ TEST_F(AgentTest, OnlyReadyServersAreUsedAndWhileThereIsNoneAllStayAsTheyAre) {
   EXPECT_TRUE(agent_->health().ok());
 }
 
-TEST_F(AgentTest, AsksEachServerOnceAndOneOfThemForTheList) {
+TEST_F(AgentTest, ABackendIsDroppedWhenItMissesThreePollsInARow) {
+  Start();
+  const auto all = ElementsAre(Endpoint(1), Endpoint(2), Endpoint(3));
+  for (int round = 0; round < 2; ++round) {
+    api_.not_ready[Url(2)] = "no answer";
+    for (int i = 1; i < kMissesMax; ++i) {
+      NextPoll();
+      EXPECT_THAT(balancer_.now, all);
+      EXPECT_THAT(balancer_.doubtful, ElementsAre(Endpoint(2)));
+      EXPECT_TRUE(agent_->health().ok());
+    }
+    api_.not_ready.clear();  // the count begins anew
+    NextPoll();
+    EXPECT_THAT(balancer_.doubtful, IsEmpty());
+  }
+  api_.not_ready[Url(2)] = "no answer";
+  for (int i = 0; i < kMissesMax; ++i) NextPoll();
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(3)));
+  EXPECT_THAT(balancer_.doubtful, IsEmpty());
+  api_.not_ready.clear();
+  NextPoll();
+  EXPECT_THAT(balancer_.now, all);
+}
+
+TEST_F(AgentTest, AsksEachServerOnce) {
   Start();
   NextPoll();
-  EXPECT_THAT(api_.asked_ready, ElementsAre(Pair(Url(1), 2), Pair(Url(2), 2), Pair(Url(3), 2)));
-  EXPECT_THAT(api_.asked_servers, ElementsAre(Url(1), Url(1)));
+  EXPECT_THAT(api_.asked, ElementsAre(Pair(Url(1), 2), Pair(Url(2), 2), Pair(Url(3), 2)));
 }
 
 TEST_F(AgentTest, TheServerItWasToldOfIsNeededOnlyToFindTheOthers) {
   const std::string name = "https://servers.example:9345";
   Start(name);
-  EXPECT_THAT(api_.asked_servers, ElementsAre(name));
+  EXPECT_THAT(api_.kept_alive, ElementsAre(name));
   api_.not_ready[name] = "no such host";
   api_.not_ready[Url(1)] = "connection refused";
+  for (int i = 0; i < 4; ++i) NextPoll();  // 12 s
+  EXPECT_THAT(api_.kept_alive, ElementsAre(name, Url(2)));
+  EXPECT_TRUE(agent_->health().ok());
+}
+
+// --- which cluster ---
+
+TEST_F(AgentTest, FollowsTheClusterThatItsOwnWasRestoredToAndNeverGoesBack) {
+  Start(Url(2));
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2), Endpoint(3)));
+  // Restored on the first; the others still serve what was before.
+  api_.others[Url(1)] = {.id = "c2", .former_ids = {"c0", "c1"}, .servers = {Server(1)}};
   NextPoll();
-  EXPECT_THAT(api_.asked_servers, ElementsAre(name, Url(2)));
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1)));
+  EXPECT_TRUE(agent_->health().ok());
+  api_.not_ready[Url(1)] = "down";
+  for (int start = 0; start < 2; ++start) {
+    for (int i = 0; i < kMissesMax; ++i) NextPoll();
+    EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1)));
+    EXPECT_EQ(MessageOf(agent_->health()),
+              "no server tells about the cluster: https://192.0.2.2:9345: it is of cluster c1, and "
+              "this agent follows c2");
+    Start(Url(2));  // it remembers
+  }
+}
+
+TEST_F(AgentTest, AServerOfAnotherClusterIsNoBackendUnlessItWasToldOfIt) {
+  api_.others[Url(3)] = {.id = "c9", .former_ids = {}, .servers = {Server(3), Server(4)}};
+  Start();
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2)));
+  api_.others.clear();
+  NextPoll();
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2), Endpoint(3)));
+  // One that was a backend goes at once, also while nobody else answers.
+  api_.others[Url(3)] = {.id = "c9", .former_ids = {}, .servers = {Server(3)}};
+  api_.not_ready = {{Url(1), "down"}, {Url(2), "down"}};
+  NextPoll();
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2)));
+  EXPECT_FALSE(agent_->health().ok());
+  // Where --server leads now.
+  api_.not_ready.clear();
+  api_.others[Url(1)] = {.id = "c5", .former_ids = {}, .servers = {Server(1), Server(5)}};
+  api_.others[Url(5)] = api_.others[Url(1)];
+  NextPoll();
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(5)));
   EXPECT_TRUE(agent_->health().ok());
 }
 
@@ -148,6 +215,8 @@ TEST_F(AgentTest, AStartFindsTheServersItKnewBefore) {
   EXPECT_EQ(State(),
             R"({
  "ServerURL": "https://192.0.2.1:9345",
+ "ClusterID": "c1",
+ "FormerClusterIDs": [],
  "Servers": [
   {
    "Name": "server-1",
@@ -175,19 +244,20 @@ TEST_F(AgentTest, AStartFindsTheServersItKnewBefore) {
   EXPECT_FALSE(agent_->health().ok());
   api_.not_ready.erase(Url(3));
   NextPoll();
-  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(3)));
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2), Endpoint(3)));
+  EXPECT_THAT(balancer_.doubtful, ElementsAre(Endpoint(1), Endpoint(2)));
   EXPECT_TRUE(agent_->health().ok());
 }
 
-TEST_F(AgentTest, WhatWasKnownOfAnotherClusterIsNotUsed) {
+TEST_F(AgentTest, WhatWasKnownOfAnotherServerUrlIsNotUsed) {
   Start();
   balancer_.now.clear();
   const std::string other = "https://198.51.100.1:9345";
   api_.not_ready[other] = "down";
-  api_.asked_ready.clear();
+  api_.asked.clear();
   Start(other);
   EXPECT_THAT(balancer_.now, IsEmpty());
-  EXPECT_THAT(api_.asked_ready, ElementsAre(Pair(other, 1)));
+  EXPECT_THAT(api_.asked, ElementsAre(Pair(other, 1)));
 }
 
 TEST_F(AgentTest, AStateFileThatCannotBeReadIsAsNone) {
@@ -243,10 +313,9 @@ TEST_F(AgentTest, AListThatDoesNotComeOrIsEmptyChangesNothing) {
   NextPoll();
   EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2), Endpoint(3)));
   EXPECT_THAT(MessageOf(agent_->health()), HasSubstr("it knows of no server"));
-  api_.servers_error = UnauthenticatedError("the token is wrong");
-  api_.not_ready[Url(2)] = "down";
-  NextPoll();
-  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(3)));  // but readiness counts
+  api_.look_error = UnauthenticatedError("the token is wrong");
+  for (int i = 0; i < kMissesMax; ++i) NextPoll();
+  EXPECT_THAT(balancer_.now, ElementsAre(Endpoint(1), Endpoint(2), Endpoint(3)));
   EXPECT_EQ(agent_->health().code(), StatusCode::kUnauthenticated);
 }
 

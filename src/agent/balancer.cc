@@ -123,7 +123,7 @@ class Backend : public std::enable_shared_from_this<Backend> {
 
   std::size_t connections = 0;
   std::uint64_t last_used = 0;  // a count of choices, not a time
-  bool removed = false;
+  bool removed = false, doubtful = false;
 
  private:
   void ProbeLater() {
@@ -166,7 +166,8 @@ class TcpBalancer final : public Balancer {
   Status Listen();
 
   int port() const override { return local_.port(); }
-  Status SetBackends(const std::vector<std::string>& backends) override;
+  Status SetBackends(const std::vector<std::string>& backends,
+                     const std::vector<std::string>& doubtful) override;
 
   const BalancerOptions& options() const { return options_; }
   asio::io_context& io() { return io_; }
@@ -180,7 +181,11 @@ class TcpBalancer final : public Balancer {
  private:
   void Accept();
   void Take(tcp::socket client);
-  void Replace(const std::vector<tcp::endpoint>& endpoints);
+  struct Wanted {
+    tcp::endpoint endpoint;
+    bool doubtful;
+  };
+  void Replace(const std::vector<Wanted>& wanted);
   void Shutdown();
 
   const BalancerOptions options_;
@@ -385,7 +390,7 @@ void TcpBalancer::Take(tcp::socket client) {
 std::shared_ptr<Backend> TcpBalancer::Choose(const std::vector<std::shared_ptr<Backend>>& tried) {
   std::shared_ptr<Backend> best;
   const auto rank = [](const Backend& b) {
-    return std::make_tuple(b.failed(), b.connections, b.last_used);
+    return std::make_tuple(b.failed(), b.doubtful, b.connections, b.last_used);
   };
   for (const auto& backend : backends_) {
     if (std::find(tried.begin(), tried.end(), backend) != tried.end()) continue;
@@ -395,29 +400,33 @@ std::shared_ptr<Backend> TcpBalancer::Choose(const std::vector<std::shared_ptr<B
   return best;
 }
 
-Status TcpBalancer::SetBackends(const std::vector<std::string>& backends) {
+Status TcpBalancer::SetBackends(const std::vector<std::string>& backends,
+                                const std::vector<std::string>& doubtful) {
   if (backends.size() > kBackendsMax)
     return InvalidArgumentError("{} backends, at most {} can be balanced", backends.size(),
                                 kBackendsMax);
-  std::vector<tcp::endpoint> endpoints;
+  std::vector<Wanted> wanted;
   for (const std::string& text : backends) {
     ASSIGN_OR_RETURN(const tcp::endpoint endpoint, ParseEndpoint(text), "load balancer");
     if (endpoint == local_)
       return InvalidArgumentError("load balancer: {} is the load balancer itself", text);
-    if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end())
-      endpoints.push_back(endpoint);
+    const auto same = [&](const Wanted& w) { return w.endpoint == endpoint; };
+    if (std::any_of(wanted.begin(), wanted.end(), same)) continue;
+    wanted.push_back(
+        {endpoint, std::find(doubtful.begin(), doubtful.end(), text) != doubtful.end()});
   }
-  asio::post(io_, [this, endpoints = std::move(endpoints)] { Replace(endpoints); });
+  asio::post(io_, [this, wanted = std::move(wanted)] { Replace(wanted); });
   return OkStatus();
 }
 
-void TcpBalancer::Replace(const std::vector<tcp::endpoint>& endpoints) {
+void TcpBalancer::Replace(const std::vector<Wanted>& wanted) {
   std::vector<std::shared_ptr<Backend>> next;
-  for (const tcp::endpoint& endpoint : endpoints) {
-    const auto same = [&](const auto& backend) { return backend->endpoint() == endpoint; };
+  for (const auto& [endpoint, doubtful] : wanted) {
+    const auto same = [&at = endpoint](const auto& backend) { return backend->endpoint() == at; };
     const auto found = std::find_if(backends_.begin(), backends_.end(), same);
     next.push_back(found != backends_.end() ? *found
                                             : std::make_shared<Backend>(io_, options_, endpoint));
+    next.back()->doubtful = doubtful;
   }
   for (const auto& backend : backends_)
     backend->removed = std::find(next.begin(), next.end(), backend) == next.end();

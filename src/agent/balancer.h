@@ -7,6 +7,7 @@
 //                      each probe would be a line in etcd's log.
 //   A dead backend     (host gone, cable cut) is noticed after dead_after on the connections it has, by the kernel
 //                      (keep-alive, data not acknowledged), and these are closed.
+//   A doubtful backend keeps its connections; new ones go to it only if no other takes them.
 //   A removed backend  loses its connections at once.
 //
 // The end of one direction is passed on and the other goes on (half-close). An error on one side is a reset on the other, so
@@ -50,9 +51,10 @@ class Balancer {
   virtual int port() const = 0;
 
   // From now on connections go to these: "192.0.2.11:2379", "[2001:db8::1]:2379"; duplicates count once. What is known of
-  // those it had already stays. kInvalidArgument, and nothing is changed, if one is not an address and a port, or is the
-  // balancer itself, or if there are more than kBackendsMax.
-  virtual Status SetBackends(const std::vector<std::string>& backends) = 0;
+  // those it had already stays. `doubtful`: those among them that are. kInvalidArgument, and nothing is changed, if one is
+  // not an address and a port, or is the balancer itself, or if there are more than kBackendsMax.
+  virtual Status SetBackends(const std::vector<std::string>& backends,
+                             const std::vector<std::string>& doubtful) = 0;
 };
 
 }  // namespace holdfast

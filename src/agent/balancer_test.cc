@@ -153,8 +153,9 @@ class BalancerTest : public ::testing::Test {
     ASSERT_TRUE(balancer.ok()) << balancer.status();
     balancer_ = *std::move(balancer);
   }
-  void Use(const std::vector<std::string>& backends) {
-    const Status set = balancer_->SetBackends(backends);
+  void Use(const std::vector<std::string>& backends,
+           const std::vector<std::string>& doubtful = {}) {
+    const Status set = balancer_->SetBackends(backends, doubtful);
     ASSERT_TRUE(set.ok()) << set;
   }
   Peer Connect() { return Peer::ConnectTo(balancer_->port()); }
@@ -305,6 +306,29 @@ TEST_F(BalancerTest, ARemovedBackendLosesItsConnectionsAndTheOthersKeepTheirs) {
   ExpectTalk(again, at_a_again);
 }
 
+TEST_F(BalancerTest, ADoubtfulBackendKeepsItsConnectionsAndGetsNewOnesOnlyIfNoOtherTakesThem) {
+  Start();
+  const std::string a = a_.Listen().name(), b = b_.Listen().name();
+  Use({a});
+  Peer first = Connect(), at_a = a_.Accept();
+  ExpectTalk(first, at_a);
+  Use({a, b}, {a});
+  std::vector<Peer> others, at_b;
+  for (int i = 0; i < 3; ++i) {  // although it has fewer connections
+    others.push_back(Connect());
+    at_b.push_back(b_.Accept());
+    ExpectTalk(others.back(), at_b.back());
+  }
+  ExpectTalk(first, at_a);
+  Use({a}, {a});
+  Peer last = Connect(), again_at_a = a_.Accept();
+  ExpectTalk(last, again_at_a);
+  Use({a, b});  // trusted again
+  Peer trusted = Connect(), at_b_again = b_.Accept();
+  ExpectTalk(trusted, at_b_again);
+  ExpectTalk(first, at_a);
+}
+
 TEST_F(BalancerTest, APeerThatReadsNothingStopsItsOwnStreamOnly) {
   Start();
   Use({a_.Listen().name()});
@@ -376,15 +400,15 @@ TEST_F(BalancerTest, WhatItCannotUseIsSaidAndChangesNothing) {
   for (const std::string bad :
        {"", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "localhost:2379",
         "::1:2379", "[127.0.0.1]:2379", "[]:1", "https://127.0.0.1:2379"}) {
-    const Status set = balancer_->SetBackends({b_.name(), bad});
+    const Status set = balancer_->SetBackends({b_.name(), bad}, {});
     EXPECT_EQ(set.code(), StatusCode::kInvalidArgument) << bad;
     EXPECT_THAT(MessageOf(set), HasSubstr("\"" + bad + "\" is not an IP address and a port"));
   }
   const std::string itself = fmt::format("127.0.0.1:{}", balancer_->port());
-  EXPECT_THAT(MessageOf(balancer_->SetBackends({itself})),
+  EXPECT_THAT(MessageOf(balancer_->SetBackends({itself}, {})),
               HasSubstr("is the load balancer itself"));
-  EXPECT_FALSE(balancer_->SetBackends(std::vector<std::string>(65, a_.name())).ok());
-  EXPECT_TRUE(balancer_->SetBackends({a_.name(), "[2001:db8::1]:2379"}).ok());
+  EXPECT_FALSE(balancer_->SetBackends(std::vector<std::string>(65, a_.name()), {}).ok());
+  EXPECT_TRUE(balancer_->SetBackends({a_.name(), "[2001:db8::1]:2379"}, {}).ok());
   Peer client = Connect(), server = a_.Accept();
   ExpectTalk(client, server);
 }

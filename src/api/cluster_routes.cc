@@ -34,6 +34,11 @@ StatusOr<std::string> NodesJson(ClusterBackend& backend) {
   return EncodeNodes(nodes);
 }
 
+StatusOr<std::string> ServersJson(ClusterBackend& backend) {
+  ASSIGN_OR_RETURN(const ServerList servers, backend.Servers());
+  return servers.Encode();
+}
+
 Status KeepAlive(ClusterBackend& backend, const std::string& body) {
   ASSIGN_OR_RETURN(const NodeRecord node, NodeRecord::Decode(body));
   // Servers register themselves, in the datastore; an agent's password must not make one.
@@ -72,8 +77,7 @@ std::vector<Route> ClusterRoutes(ClusterBackend& backend, std::string_view distr
   };
   using Request = const ApiRequest&;
   return {
-      {"GET", "/db/info", Access::kServer,
-       answer([b](Request) { return Json(InfoJson(*b)); })},
+      {"GET", "/db/info", Access::kServer, answer([b](Request) { return Json(InfoJson(*b)); })},
       {"GET", v1("server-bootstrap"), Access::kServer,
        answer([b](Request) { return Json(BootstrapJson(*b)); })},
       {"GET", v1("config"), Access::kServer,
@@ -81,6 +85,8 @@ std::vector<Route> ClusterRoutes(ClusterBackend& backend, std::string_view distr
       {"GET", v1("node"), Access::kServer,
        answer([b](Request) { return Json(b->Self().Encode()); })},
       {"GET", v1("nodes"), Access::kAgent, answer([b](Request) { return Json(NodesJson(*b)); })},
+      {"GET", v1("servers"), Access::kAgent, answer([b](Request) { return Json(ServersJson(*b)); }),
+       /*at_once=*/true},
       {"POST", v1("nodes"), Access::kAgent,
        answer([b](Request request) { return Done(KeepAlive(*b, request.body)); })},
       {"DELETE", v1("nodes"), Access::kServer,

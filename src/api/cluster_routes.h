@@ -21,6 +21,8 @@ class ClusterBackend {
   virtual ClusterConfig Config() = 0;
   virtual NodeStatus Self() = 0;
   virtual StatusOr<std::vector<NodeStatus>> Nodes() = 0;
+  // Never waits.
+  virtual StatusOr<ServerList> Servers() = 0;
   virtual Status KeepAlive(const NodeRecord& agent) = 0;
   virtual Status RemoveNode(const NodeRemoval& removal) = 0;
   virtual StatusOr<ClientCertificate> MakeClientCertificate(const std::string& node) = 0;

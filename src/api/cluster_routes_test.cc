@@ -17,6 +17,7 @@ class FakeCluster final : public ClusterBackend {
   ClusterConfig Config() override { return {{{"a", "1"}}}; }
   NodeStatus Self() override { return {.node = {.name = "n1", .role = kServerRole}}; }
   StatusOr<std::vector<NodeStatus>> Nodes() override { return std::vector<NodeStatus>{Self()}; }
+  StatusOr<ServerList> Servers() override { return ServerList{.cluster_id = "c1"}; }
   Status KeepAlive(const NodeRecord& agent) override {
     asked = "alive " + agent.name;
     return result;
@@ -65,6 +66,7 @@ TEST_F(ClusterRoutesTest, AgentsMayOnlyDoWhatIsAgents) {
                                                          {"GET /v1-x/config", kServer},
                                                          {"GET /v1-x/node", kServer},
                                                          {"GET /v1-x/nodes", kAgent},
+                                                         {"GET /v1-x/servers", kAgent},
                                                          {"POST /v1-x/nodes", kAgent},
                                                          {"DELETE /v1-x/nodes", kServer},
                                                          {"POST /v1-x/client-certificate", kAgent},
@@ -78,6 +80,7 @@ TEST_F(ClusterRoutesTest, AgentsMayOnlyDoWhatIsAgents) {
 TEST_F(ClusterRoutesTest, EachReachesTheServerWithItsWords) {
   EXPECT_THAT(Call("GET", "/db/info").body, HasSubstr("\"clusterID\":\"c1\""));
   EXPECT_EQ(Call("GET", "/v1-x/server-bootstrap").body, "{}\n");
+  EXPECT_THAT(Call("GET", "/v1-x/servers").body, HasSubstr("\"clusterID\":\"c1\""));
   EXPECT_EQ(Call("GET", "/v1-x/config").body, "{\"a\":\"1\"}\n");
   EXPECT_EQ(NodeStatus::Decode(Call("GET", "/v1-x/node").body)->node.name, "n1");
   EXPECT_EQ(DecodeNodes(Call("GET", "/v1-x/nodes").body)->size(), 1u);

@@ -23,20 +23,19 @@ class Supervisors final : public SupervisorApi {
         distribution_(std::move(distribution)),
         http_(MakeHttpClient()) {}
 
-  Status Ready(const std::string& url) override { return To(url).Ready(); }
-
-  StatusOr<std::vector<ClusterServer>> Servers(const std::string& url) override {
-    ASSIGN_OR_RETURN(const auto nodes, To(url).Nodes(distribution_));
-    std::vector<ClusterServer> servers;
-    for (const NodeStatus& n : nodes) {
-      if (n.node.role != kServerRole || n.member_id.empty() || n.is_learner) continue;
-      std::string endpoint = n.node.client_url;
+  StatusOr<ClusterView> Look(const std::string& url) override {
+    ASSIGN_OR_RETURN(ServerList list, To(url).Servers(distribution_));
+    ClusterView view{.id = std::move(list.cluster_id),
+                     .former_ids = std::move(list.former_cluster_ids),
+                     .servers = {}};
+    for (const NodeRecord& server : list.servers) {
+      std::string endpoint = server.client_url;
       if (const auto scheme = endpoint.find("://"); scheme != std::string::npos)
         endpoint.erase(0, scheme + 3);
-      if (!endpoint.empty() && !n.node.supervisor_url.empty())
-        servers.push_back({n.node.name, n.node.supervisor_url, endpoint});
+      if (!endpoint.empty() && !server.supervisor_url.empty())
+        view.servers.push_back({server.name, server.supervisor_url, endpoint});
     }
-    return servers;
+    return view;
   }
 
   Status KeepAlive(const std::string& url) override {

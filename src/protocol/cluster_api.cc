@@ -208,6 +208,32 @@ StatusOr<std::vector<NodeStatus>> DecodeNodes(std::string_view text) {
   return out;
 }
 
+std::string ServerList::Encode() const {
+  Json list = Json::array();
+  for (const NodeRecord& server : servers) list.push_back(RecordJson(server));
+  return Json{{"clusterID", cluster_id},
+              {"formerClusterIDs", former_cluster_ids},
+              {"servers", std::move(list)}}
+             .dump(-1, ' ', false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+StatusOr<ServerList> ServerList::Decode(std::string_view text) {
+  ASSIGN_OR_RETURN(const Json json, ParseObject(text));
+  ServerList out{.cluster_id = Text(json, "clusterID"),
+                 .former_cluster_ids = Texts(json, "formerClusterIDs"),
+                 .servers = {}};
+  const auto list = json.find("servers");
+  if (out.cluster_id.empty() || list == json.end() || !list->is_array())
+    return InvalidArgumentError("the answer has no \"clusterID\" or no list \"servers\"");
+  for (const Json& item : *list) {
+    if (!item.is_object()) return InvalidArgumentError("a server is no JSON object");
+    ASSIGN_OR_RETURN(NodeRecord server, RecordFrom(item));
+    out.servers.push_back(std::move(server));
+  }
+  return out;
+}
+
 std::string NodeRemoval::Encode() const {
   return Json{{"name", name}, {"force", force}}.dump(-1, ' ', false,
                                                      Json::error_handler_t::replace);

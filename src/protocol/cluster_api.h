@@ -5,6 +5,7 @@
 //   GET    /v1-<dist>/config           ClusterConfig
 //   GET    /v1-<dist>/node             NodeStatus of the server that is asked, also when its etcd has no quorum
 //   GET    /v1-<dist>/nodes            {"nodes":[NodeStatus,...]}, collected by the server that is asked
+//   GET    /v1-<dist>/servers          ServerList, of a server that is ready: all that agents follow. Answered from memory
 //   POST   /v1-<dist>/nodes            NodeRecord: an agent says that it lives; 403: it was removed
 //   DELETE /v1-<dist>/nodes            NodeRemoval
 //   POST   /v1-<dist>/client-certificate  {"name":...} -> ClientCertificate
@@ -90,6 +91,16 @@ struct NodeStatus {
 // Indented, with a newline at its end: what `node ls -o json` prints.
 std::string EncodeNodes(const std::vector<NodeStatus>& nodes);
 StatusOr<std::vector<NodeStatus>> DecodeNodes(std::string_view json);
+
+// The voters of the cluster that a server serves.
+struct ServerList {
+  std::string cluster_id;                       // hex
+  std::vector<std::string> former_cluster_ids;  // what this cluster was before resets
+  std::vector<NodeRecord> servers;
+
+  std::string Encode() const;
+  static StatusOr<ServerList> Decode(std::string_view json);
+};
 
 struct NodeRemoval {
   std::string name;

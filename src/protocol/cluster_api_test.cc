@@ -66,6 +66,21 @@ TEST(ClusterApiTest, NodesSurviveTheWay) {
   EXPECT_EQ(NodeRecord::Decode(server.node.Encode()).value(), server.node);
 }
 
+TEST(ClusterApiTest, TheListThatAgentsFollowNamesItsCluster) {
+  const ServerList list{
+      .cluster_id = "c2",
+      .former_cluster_ids = {"c1"},
+      .servers = {{.name = "n1", .role = "server", .client_url = "https://10.0.0.1:2379"}}};
+  const auto back = ServerList::Decode(list.Encode()).value();
+  EXPECT_EQ(back.cluster_id, "c2");
+  EXPECT_EQ(back.former_cluster_ids, list.former_cluster_ids);
+  EXPECT_EQ(back.servers, list.servers);
+  for (const char* bad :
+       {"{}", R"({"servers":[]})", R"({"clusterID":"c"})", R"({"clusterID":"c","servers":[1]})",
+        R"({"clusterID":"c","servers":[{"name":"n1","role":"king"}]})"})
+    EXPECT_FALSE(ServerList::Decode(bad).ok()) << bad;
+}
+
 TEST(ClusterApiTest, SettingsThatDifferAreNamedWithBothValues) {
   const ClusterConfig here{{{"a", "1"}, {"b", "2"}, {"new", "x"}}};
   EXPECT_EQ(Differences(here, here), "");

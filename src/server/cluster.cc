@@ -21,7 +21,6 @@ constexpr absl::Duration kTick = absl::Seconds(2);
 constexpr absl::Duration kFenceInterval = absl::Seconds(5);
 constexpr absl::Duration kNodeInterval = absl::Seconds(5), kLearnerLogInterval = absl::Seconds(5);
 constexpr absl::Duration kMemberCallTimeout = absl::Seconds(2), kChangeTimeout = absl::Minutes(1);
-constexpr absl::Duration kNodesFreshFor = absl::Seconds(2);
 constexpr absl::Duration kChangeRetry = absl::Seconds(1), kElectionPatience = absl::Seconds(15);
 // One answer of a server that lags behind is no proof.
 constexpr int kRemovedVerdictsNeeded = 2;
@@ -177,22 +176,43 @@ Status Cluster::KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& stat
   RETURN_IF_ERROR(RegisterNode(client, prefix(), OwnRecord()));
   // A lone server has nobody who could miss it, and its datastore stays as its users wrote it.
   if (members.size() > 1) RETURN_IF_ERROR(KeepNodeAlive(client, prefix(), setup_.node_name));
-  ASSIGN_OR_RETURN(const auto others, OtherServers(client, members));
-  return WriteKnownServers(setup_.fs, setup_.layout, others);
+  ASSIGN_OR_RETURN(const auto servers, ReadServers(client, members));
+  RETURN_IF_ERROR(NoteServers(servers, members));
+  return WriteKnownServers(setup_.fs, setup_.layout, OthersOf(servers));
 }
 
-StatusOr<std::vector<KnownServer>> Cluster::OtherServers(
+Status Cluster::NoteServers(std::vector<NodeRecord> servers,
+                            const std::vector<etcd::MemberInfo>& members) {
+  ASSIGN_OR_RETURN(const auto own, ReadOwnData(setup_.fs, setup_.layout));
+  if (!own) return NotFoundError("there are no data in {}", setup_.layout.etcd());
+  std::erase_if(servers, [&](const NodeRecord& server) {
+    return MemberOfNode(members, server.name)->is_learner;
+  });
+  const MutexLock lock(mutex_);
+  servers_ = {.cluster_id = own->cluster_id,
+              .former_cluster_ids = own->former_cluster_ids,
+              .servers = std::move(servers)};
+  return OkStatus();
+}
+
+StatusOr<std::vector<NodeRecord>> Cluster::ReadServers(
     etcd::Client& client, const std::vector<etcd::MemberInfo>& members) {
   ASSIGN_OR_RETURN(const auto nodes, ReadNodes(client, prefix()));
-  std::vector<KnownServer> servers;
-  for (const RegisteredNode& known : nodes) {
-    const NodeRecord& node = known.node;
+  std::vector<NodeRecord> servers;
+  for (const auto& [node, alive] : nodes) {
     // What a snapshot brought along from other hosts is no server of this cluster until it has a member.
-    if (node.role == kServerRole && node.name != setup_.node_name &&
-        MemberOfNode(members, node.name) != nullptr)
-      servers.push_back({node.name, node.supervisor_url});
+    if (node.role == kServerRole && MemberOfNode(members, node.name) != nullptr)
+      servers.push_back(node);
   }
   return servers;
+}
+
+std::vector<KnownServer> Cluster::OthersOf(const std::vector<NodeRecord>& servers) const {
+  std::vector<KnownServer> others;
+  for (const NodeRecord& server : servers) {
+    if (server.name != setup_.node_name) others.push_back({server.name, server.supervisor_url});
+  }
+  return others;
 }
 
 std::vector<KnownServer> Cluster::OtherServersNow() {
@@ -200,7 +220,8 @@ std::vector<KnownServer> Cluster::OtherServersNow() {
     RETURN_IF_ERROR(keeper_.health());
     ASSIGN_OR_RETURN(const auto client, keeper_.client());
     ASSIGN_OR_RETURN(const auto members, client->ListMembers());
-    return OtherServers(*client, members);
+    ASSIGN_OR_RETURN(const auto servers, ReadServers(*client, members));
+    return OthersOf(servers);
   };
   auto servers = ask();
   return servers.ok() ? *std::move(servers) : ReadKnownServers(setup_.fs, setup_.layout);
@@ -294,19 +315,14 @@ NodeStatus Cluster::Self() {
   return self;
 }
 
-StatusOr<std::vector<NodeStatus>> Cluster::Nodes() {
-  {
-    const MutexLock lock(mutex_);
-    if (setup_.clock.Steady() < nodes_until_) return nodes_;
-  }
-  ASSIGN_OR_RETURN(std::vector<NodeStatus> nodes, LookAtNodes());
+StatusOr<ServerList> Cluster::Servers() {
+  RETURN_IF_ERROR(hooks_.ready());
   const MutexLock lock(mutex_);
-  nodes_ = nodes;
-  nodes_until_ = setup_.clock.Steady() + kNodesFreshFor;
-  return nodes;
+  if (servers_.servers.empty()) return UnavailableError("the servers are not known here yet");
+  return servers_;
 }
 
-StatusOr<std::vector<NodeStatus>> Cluster::LookAtNodes() {
+StatusOr<std::vector<NodeStatus>> Cluster::Nodes() {
   std::vector<RegisteredNode> known;
   std::vector<etcd::MemberInfo> members;
   Status lost = keeper_.health();
@@ -517,8 +533,6 @@ Status Cluster::RemoveNode(const NodeRemoval& removal) {
     RETURN_IF_ERROR(RemoveMember(health, *target));
   }
   LogInfo("Node {} was removed from the cluster", removal.name);
-  const MutexLock lock(mutex_);
-  nodes_until_ = -absl::InfiniteDuration();
   return OkStatus();
 }
 

@@ -51,8 +51,9 @@ class Cluster final : public ClusterBackend {
   StatusOr<Secret> Bootstrap() override;
   ClusterConfig Config() override { return setup_.config; }
   NodeStatus Self() override;
-  // At most two seconds old: many agents ask.
   StatusOr<std::vector<NodeStatus>> Nodes() override;
+  // As the thread saw them last, a few seconds ago. kUnavailable: this server is not ready.
+  StatusOr<ServerList> Servers() override;
   Status KeepAlive(const NodeRecord& agent) override;
   Status RemoveNode(const NodeRemoval& removal) override;
   StatusOr<ClientCertificate> MakeClientCertificate(const std::string& node) override;
@@ -64,13 +65,14 @@ class Cluster final : public ClusterBackend {
   bool CheckFence();
   void TakePart();
   Status KeepOwnNode(etcd::Client& client, const etcd::MemberStatus& status);
-  // Those that have a record and a member. The second: as the datastore says, or else as it was when it last did.
-  StatusOr<std::vector<KnownServer>> OtherServers(etcd::Client& client,
-                                                  const std::vector<etcd::MemberInfo>& members);
+  // Those that have a record and a member. The second: without this one, and as it was when the datastore last told.
+  StatusOr<std::vector<NodeRecord>> ReadServers(etcd::Client& client,
+                                                const std::vector<etcd::MemberInfo>& members);
+  Status NoteServers(std::vector<NodeRecord> servers, const std::vector<etcd::MemberInfo>& members);
+  std::vector<KnownServer> OthersOf(const std::vector<NodeRecord>& servers) const;
   std::vector<KnownServer> OtherServersNow();
   void NoteSituation(const std::vector<PeerAnswer>& answers);
 
-  StatusOr<std::vector<NodeStatus>> LookAtNodes();
   NodeRecord OwnRecord() const;
   SupervisorAccess Access() const;
   std::string prefix() const { return std::string(setup_.distribution.etcd_key_prefix); }
@@ -87,8 +89,7 @@ class Cluster final : public ClusterBackend {
   mutable Mutex mutex_;
   TokenFileOptions tokens_ HF_GUARDED_BY(mutex_);
   std::string situation_ HF_GUARDED_BY(mutex_);
-  std::vector<NodeStatus> nodes_ HF_GUARDED_BY(mutex_);
-  absl::Duration nodes_until_ HF_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+  ServerList servers_ HF_GUARDED_BY(mutex_);  // empty: not known yet
   Mutex one_change_;  // held by the one change of members or token that goes on
 
   // Of the thread.

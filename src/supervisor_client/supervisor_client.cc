@@ -101,8 +101,6 @@ std::string Versioned(std::string_view distribution, std::string_view what) {
 
 }  // namespace
 
-Status SupervisorClient::Ready() { return Call("GET", "/readyz").status(); }
-
 StatusOr<ClusterInfo> SupervisorClient::Info() {
   ASSIGN_OR_RETURN(const std::string json, Call("GET", "/db/info"));
   auto info = ClusterInfo::Decode(json);
@@ -128,6 +126,11 @@ StatusOr<NodeStatus> SupervisorClient::Node(std::string_view distribution) {
 StatusOr<std::vector<NodeStatus>> SupervisorClient::Nodes(std::string_view distribution) {
   ASSIGN_OR_RETURN(const std::string json, Call("GET", Versioned(distribution, "nodes")));
   return DecodeNodes(json);
+}
+
+StatusOr<ServerList> SupervisorClient::Servers(std::string_view distribution) {
+  ASSIGN_OR_RETURN(const std::string json, Call("GET", Versioned(distribution, "servers")));
+  return ServerList::Decode(json);
 }
 
 Status SupervisorClient::KeepAlive(std::string_view distribution, const NodeRecord& node) {

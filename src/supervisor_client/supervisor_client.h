@@ -41,14 +41,14 @@ class SupervisorClient {
   const std::string& url() const { return url_; }
   const SupervisorAccess& access() const { return access_; }
 
-  // OK if the server serves; else its reason.
-  Status Ready();
   StatusOr<ClusterInfo> Info();
   // `distribution` is the name in the path. The bootstrap data are for keys/bootstrap.h; they are secret.
   StatusOr<Secret> ServerBootstrap(std::string_view distribution);
   StatusOr<ClusterConfig> Config(std::string_view distribution);
   StatusOr<NodeStatus> Node(std::string_view distribution);
   StatusOr<std::vector<NodeStatus>> Nodes(std::string_view distribution);
+  // kUnavailable: it is not ready, and says why.
+  StatusOr<ServerList> Servers(std::string_view distribution);
   Status KeepAlive(std::string_view distribution, const NodeRecord& node);
   Status RemoveNode(std::string_view distribution, const NodeRemoval& removal);
   StatusOr<ClientCertificate> MakeClientCertificate(std::string_view distribution,
@@ -56,8 +56,8 @@ class SupervisorClient {
   Status RotateToken(std::string_view distribution, const Secret& token);
 
   // POST /db/snapshot. `on_progress` (may be empty) is called while the server saves. There is no limit in all: the call
-  // ends with kDeadlineExceeded when the server says nothing for a minute. While it waits for S3 it says so more often.
-  // The result's JSON; the server's error as it is.
+  // ends with kDeadlineExceeded when the server says nothing for as long as the patience lasts. While it saves, or waits for
+  // S3, it says something every ten seconds. The result's JSON; the server's error as it is.
   StatusOr<std::string> Snapshot(const SnapshotRequest& request,
                                  const std::function<void(const Progress&)>& on_progress);
 

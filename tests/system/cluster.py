@@ -191,6 +191,15 @@ class Agent:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def backends(self):
+        """Addresses of the servers its load balancer has, one list for each change, the last one at the end."""
+        return [re.findall(r"([\d.]+):2379", line) for line in re.findall("Load balancer: servers are (.*)", self.log_text())]
+
+    def wait_backends(self, *servers):
+        expected = [server.host.address for server in servers]
+        wait_for(lambda: sorted((self.backends() or [[]])[-1]) == sorted(expected), f"the backends of {self.name} to be {expected}",
+                 PATIENCE)
+
     def try_etcdctl(self, *argv, timeout="5s"):
         ca, certificate, key = self.tls
         return self.host.run(self.etcd_dir / "etcdctl", "--endpoints", "https://127.0.0.1:2379", "--cacert", ca, "--cert",

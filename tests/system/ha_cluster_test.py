@@ -1,8 +1,10 @@
 """A cluster in good and bad days: servers join, agents reach it through localhost, members die, are cut off and come back, and
 nothing that was acknowledged is lost."""
 import json
+import os
 import pathlib
 import re
+import signal
 
 from cluster import PATIENCE, Cluster, Writer, kill_leaders, member_id, members, writer_to_all
 from harness import check, contains, equal, wait_for
@@ -144,6 +146,27 @@ def test_the_agents_endpoint_works_while_servers_die_and_return(bench):
         cluster.lab.heal()
         cluster.wait_joined(server)
     equal(values(cluster.first), ["cut"] * 3 + ["killed"] * 3)
+
+
+def test_a_server_that_hangs_leaves_the_agents_ready_and_their_other_backends_alone(bench):
+    cluster = Cluster(bench, agents=1).start()
+    agent, healthy, hanging = cluster.agents[0], cluster.servers[:2], cluster.servers[2]
+    cluster.wait_all_ready()
+    agent.wait_backends(*cluster.servers)
+    before = len(agent.backends())
+    for pid in hanging.process.pid, *hanging.etcd_pids():
+        os.kill(pid, signal.SIGSTOP)  # it takes connections and answers nothing
+    agent.wait_backends(*healthy)
+    # Its sign of life lasts as long as an agent's, and is younger than the last one that the agent could give before.
+    wait_for(lambda: not cluster.first.etcdctl("get", "holdfast/alive/server-2", "--keys-only").strip(), "its lease to run out",
+             PATIENCE)
+    cluster.wait_nodes({"server-0": "Ready", "server-1": "Ready", "server-2": "NotReady", "agent-0": "Ready"})
+    equal(len(agent.backends()) - before, 1, "changes of the agent's backends")
+    check("no server tells about the cluster" not in agent.log_text(), agent.log_text())
+    for pid in hanging.process.pid, *hanging.etcd_pids():
+        os.kill(pid, signal.SIGCONT)
+    agent.wait_backends(*cluster.servers)
+    cluster.wait_all_ready()
 
 
 def test_an_agent_that_starts_again_finds_the_servers_it_knew(bench):

@@ -1,7 +1,7 @@
 """Bringing a whole cluster back: the page's procedure word for word, `--rejoin`, new hosts, survivors; and never two clusters."""
 import shutil
 
-from cluster import PATIENCE, Cluster, cluster_id, members
+from cluster import PATIENCE, Agent, Cluster, cluster_id, members
 from harness import check, contains, equal, tree, wait_for
 
 
@@ -144,6 +144,32 @@ def test_three_new_hosts_need_the_snapshot_and_the_token_only(bench):
     for server in cluster.servers[1:]:
         cluster.join(server)
     check_restored(cluster)
+
+
+def test_a_restore_on_a_new_host_and_the_cluster_that_still_runs_are_two(bench):
+    cluster = Cluster(bench, servers=1).start()
+    old, lab = cluster.first, cluster.lab
+    old.etcdctl("put", "/workload/1", "x")
+    file = bench.dir / "carried" / old.save().name
+    file.parent.mkdir()
+    shutil.copy(old.snapshots / file.name, file)
+    new, later = lab.add("new-0").server(), lab.add("new-1").server()
+    ok(new.restore(file, f"--token={old.token}"))
+    new.start()
+    old.etcdctl("put", "/workload/old", "x")
+    new.etcdctl("put", "/workload/new", "x")
+    cluster.wait_nodes({"new-0": "Ready", "server-0": "NotReady"}, seen_from=new)
+    agents = {server: Agent(cluster, lab.add(f"agent-of-{server.name}")).start(to=server) for server in (old, new)}
+    # Both have looked at the servers several times when one has found the server that joins.
+    cluster.join(later, to=new)
+    agents[new].wait_backends(new, later)
+    equal([sorted(agent.backends()[-1]) for agent in agents.values()],
+          [[old.host.address], sorted([new.host.address, later.host.address])])
+    for _ in range(8):
+        equal(workload(agents[new]), ["/workload/1", "/workload/new"])
+        equal(workload(agents[old]), ["/workload/1", "/workload/old"])
+    cluster.wait_nodes({"new-0": "Ready", "new-1": "Ready", "agent-of-new-0": "Ready", "server-0": "NotReady"}, seen_from=new)
+    cluster.wait_nodes({"server-0": "Ready", "agent-of-server-0": "Ready"})
 
 
 def test_quorum_is_lost_and_the_survivor_goes_on_alone(bench):
