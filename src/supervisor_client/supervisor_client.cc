@@ -163,7 +163,9 @@ StatusOr<std::string> SupervisorClient::Snapshot(
       .body = request.Encode(),
       .user = access_.user,
       .password = access_.password,
-      .ca_pem = access_.ca_pem};
+      .ca_pem = access_.ca_pem,
+      .connect_timeout = std::min(patience_, kConnectTimeout),
+      .stall_timeout = patience_};
   call.on_body = [&](std::string_view piece) { return lines.Take(piece); };
   ASSIGN_OR_RETURN(const HttpResponse answer, http_->Do(call));
   if (answer.code < 200 || answer.code >= 300) return DecodeError(answer.code, answer.body);

@@ -115,6 +115,19 @@ TEST_F(SupervisorClientTest, TheCallCarriesThePasswordAndTrustsOnlyThatCa) {
   EXPECT_EQ(call.body, R"({"operation":"save","name":["x"]})");
 }
 
+TEST_F(SupervisorClientTest, PatienceIsThatOfEveryCall) {
+  http_.pieces = {"{\"result\":{}}\n"};
+  SupervisorClient client = Connect("pw").value();
+  client.SetPatience(absl::Seconds(2));
+  ASSERT_TRUE(client.Snapshot({.operation = "list", .names = {}}, {}).ok());
+  EXPECT_EQ(http_.requests.back().connect_timeout, absl::Seconds(2));
+  EXPECT_EQ(http_.requests.back().stall_timeout, absl::Seconds(2));
+  http_.failure = UnavailableError("silent");
+  EXPECT_FALSE(client.Info().ok());
+  EXPECT_EQ(http_.requests.back().connect_timeout, absl::Seconds(2));
+  EXPECT_EQ(http_.requests.back().stall_timeout, absl::Seconds(2));
+}
+
 TEST_F(SupervisorClientTest, LinesMayComeInAnyPieces) {
   const std::string text =
       "{\"progress\":{\"done\":1,\"total\":9}}\n{\"progress\":{\"done\":5,\"total\":9}}\n{"
