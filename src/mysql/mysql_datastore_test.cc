@@ -284,7 +284,7 @@ TEST_F(MariaDb, ADatabaseThatIsNotKineComesBackWithAllItHas) {
 
   Run("CREATE VIEW v AS SELECT id FROM parent");
   Run("CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET @a = ';'");
-  Run("CREATE PROCEDURE p() SELECT 'a;b'");
+  Run("CREATE PROCEDURE p() BEGIN\n# don't; \"\nSELECT 'a;b'; # `\nEND");
   Run("CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO SELECT 1");
   const auto taken = Take(*store);
   ASSERT_TRUE(taken.ok()) << taken.status();

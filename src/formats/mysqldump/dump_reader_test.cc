@@ -135,7 +135,8 @@ TEST(DumpReader, WhatIsNotKineIsReadOver) {
       "/*!50001 CREATE VIEW `v` AS SELECT\n 1 AS `id`*/;\nDELIMITER ;;\n"
       "/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`%`*/ /*!50003 TRIGGER t BEFORE INSERT ON kine FOR "
       "EACH ROW\n"
-      "begin -- it's; here\n set @a = 'x;;'; /* ; ' */ insert into kine values (1); end */;;\n"
+      "begin -- it's; here\n set @a = 'x;;'; /* ; ' */ insert into kine values (1); # don't */ ;;\n"
+      "set @b = 1;#\n end */;;\n"
       "DELIMITER ;\n";
   const StatusOr<DumpFacts> facts = Read(std::string(kBegin) + others + std::string(kEnd), 5);
   ASSERT_TRUE(facts.ok()) << facts.status();
@@ -166,6 +167,8 @@ TEST(DumpReader, OneByteLessIsNotWhole) {
     const StatusOr<DumpFacts> facts = Read(std::string_view(dump).substr(0, size));
     ASSERT_EQ(facts.status().code(), StatusCode::kDataLoss) << size;
   }
+  EXPECT_EQ(Read(std::string(kBegin) + "# Dump completed\n#Dump completed\n").status().code(),
+            StatusCode::kDataLoss);
   EXPECT_EQ(Read(dump + "SELECT").status().code(), StatusCode::kDataLoss);
 }
 

@@ -135,6 +135,10 @@ Status SqlLexer::Text(std::uint8_t c) {
     case '-':
       state_ = State::kDash;
       return OkStatus();
+    case '#':  // kept, so that no such line counts as one of the tool's own
+      token_ = '#';
+      state_ = State::kLineComment;
+      return OkStatus();
     case '/':
       state_ = State::kSlash;
       return OkStatus();

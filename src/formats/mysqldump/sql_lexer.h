@@ -5,8 +5,8 @@
 //   `names`              a backtick in them is doubled
 //   'literals'           escapes \0 \b \n \r \t \Z; any other escaped character is itself; '' is a quote; also "..."
 //                        and 0x6869
-//   comments             "-- ..." to the end of the line, /* ... */; what stands in /*! ... */ and /*M! ... */ is
-//                        executed, so it is text like any other, but for version 999999, which no server has
+//   comments             "-- ..." and "#..." to the end of the line, /* ... */; what stands in /*! ... */ and /*M! ... */
+//                        is executed, so it is text like any other, but for version 999999, which no server has
 //   DELIMITER ;;         the client's own command, around bodies that hold semicolons
 //
 // Source: MariaDB and MySQL manuals, "String Literals", "Hexadecimal Literals", "Comment Syntax", "mariadb-dump"; and
@@ -37,7 +37,7 @@ class Tokens {
   virtual Status EndLiteral() = 0;
   // `bytes` from its first token to its delimiter.
   virtual Status EndStatement(std::uint64_t bytes) = 0;
-  // The whole line after "-- ", cut likewise; not those inside of statements.
+  // The whole line after "-- ", or with its "#", cut likewise; not those inside of statements.
   virtual void Comment(std::string_view line) = 0;
 };
 
