@@ -7,7 +7,7 @@
 namespace holdfast::mysql {
 namespace {
 
-constexpr std::string_view kStaging = "_holdfast_";
+constexpr std::string_view kStaging = "_holdfast_", kOld = "_old";
 // Of a database's name, in characters; we count bytes, which are not fewer.
 constexpr std::size_t kNameMax = 64;
 
@@ -130,6 +130,20 @@ StatusOr<std::vector<std::string>> UsersOf(Connection& connection, const std::st
   return users;
 }
 
+StatusOr<std::vector<std::string>> PointingInto(Connection& connection,
+                                                const std::string& database) {
+  const std::string name = Quote(database);
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      connection.Query(
+          "SELECT DISTINCT CONCAT(constraint_schema, '.', table_name) FROM "
+          "information_schema.referential_constraints WHERE unique_constraint_schema = " +
+          name + " AND constraint_schema <> " + name + " ORDER BY 1"));
+  std::vector<std::string> tables;
+  for (const Row& row : rows) tables.push_back(row[0].value_or(""));
+  return tables;
+}
+
 StatusOr<std::vector<std::string>> LeftOvers(Connection& connection, const std::string& database) {
   const std::string prefix = StagingName(database, 0);
   const std::string begin = prefix.substr(0, prefix.size() - 1);
@@ -146,12 +160,17 @@ StatusOr<std::vector<std::string>> LeftOvers(Connection& connection, const std::
 std::string StagingName(std::string_view database, std::int64_t unix_seconds) {
   const std::string end = fmt::format("{}{}", kStaging, unix_seconds);
   constexpr std::size_t kNumberMax = 11;
-  std::size_t keep = std::min(database.size(), kNameMax - kStaging.size() - kNumberMax);
+  std::size_t keep =
+      std::min(database.size(), kNameMax - kStaging.size() - kNumberMax - kOld.size());
   // Not in the middle of a character.
   while (keep < database.size() && keep > 0 &&
          (static_cast<unsigned char>(database[keep]) & 0xc0) == 0x80)
     --keep;
   return std::string(database.substr(0, keep)) + end;
+}
+
+std::string OldName(std::string_view database, std::int64_t unix_seconds) {
+  return StagingName(database, unix_seconds).append(kOld);
 }
 
 }  // namespace holdfast::mysql

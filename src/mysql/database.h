@@ -47,9 +47,14 @@ StatusOr<std::optional<Contents>> LookInto(Connection& connection, const std::st
 // with the privilege PROCESS only; those of the same account always.
 StatusOr<std::vector<std::string>> UsersOf(Connection& connection, const std::string& database);
 
+// "b.c" for each table of another database with a foreign key into this one; as far as our account sees such tables.
+StatusOr<std::vector<std::string>> PointingInto(Connection& connection,
+                                                const std::string& database);
+
 // Databases that a restore into this one has left behind (load.h).
 StatusOr<std::vector<std::string>> LeftOvers(Connection& connection, const std::string& database);
-// The name of the database that such a restore loads into first.
+// The name of the database that such a restore loads into first; and of the one where it puts the old tables.
 std::string StagingName(std::string_view database, std::int64_t unix_seconds);
+std::string OldName(std::string_view database, std::int64_t unix_seconds);
 
 }  // namespace holdfast::mysql

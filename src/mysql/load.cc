@@ -39,6 +39,16 @@ Status CheckUnused(Connection& server, const std::string& database) {
       "Stop K3s or kine, and whoever else uses it, on every server.");
 }
 
+Status CheckNothingPointsHere(Connection& server, const std::string& database) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> tables, PointingInto(server, database));
+  if (tables.empty()) return OkStatus();
+  return WithHint(
+      FailedPreconditionError("tables of another database have foreign keys into database {}: {}",
+                              database, Join(tables, ", ")),
+      "They would be left without what they refer to. Drop these foreign keys, restore, and "
+      "add them again.");
+}
+
 // The database, empty, as it was made.
 Status MakeDatabase(Connection& server, const std::string& name,
                     const std::optional<Contents>& like) {
@@ -52,6 +62,13 @@ Status DropDatabase(Connection& server, const std::string& name) {
   RETURN_IF_ERROR(server.Run("DROP DATABASE IF EXISTS " + QuoteName(name)), "drop database {}",
                   name);
   return OkStatus();
+}
+
+// The databases of a staged restore; the last error.
+Status DropBoth(Connection& server, const LoadPlan& plan) {
+  const Status staging = DropDatabase(server, plan.staging);
+  RETURN_IF_ERROR(DropDatabase(server, plan.aside));
+  return staging;
 }
 
 Status EmptyDatabase(Connection& server, const std::string& name,
@@ -81,18 +98,20 @@ Status Feed(Source& source, const Endpoint& endpoint, const Tools& tools,
 }
 
 // One statement: the new tables take the places of the old ones, or nothing happens.
-Status SwapTables(Connection& server, const std::string& database, const std::string& staging,
-                  const std::vector<std::string>& old_tables,
+Status SwapTables(Connection& server, const std::string& database, const LoadPlan& plan,
                   const std::vector<std::string>& new_tables) {
-  const auto name = [](const std::string& schema, const std::string& table) {
-    return QuoteName(schema) + "." + QuoteName(table);
-  };
   std::vector<std::string> renames;
-  for (std::size_t i = 0; i < old_tables.size(); ++i)
-    renames.push_back(name(database, old_tables[i]) + " TO " +
-                      name(staging, fmt::format("holdfast old {}", i)));
-  for (const std::string& table : new_tables)
-    renames.push_back(name(staging, table) + " TO " + name(database, table));
+  const auto move = [&](const std::vector<std::string>& tables, const std::string& from,
+                        const std::string& to) {
+    for (const std::string& table : tables)
+      renames.push_back(fmt::format("{}.{} TO {}.{}", QuoteName(from), QuoteName(table),
+                                    QuoteName(to), QuoteName(table)));
+  };
+  if (plan.old && !plan.old->tables.empty()) {
+    RETURN_IF_ERROR(MakeDatabase(server, plan.aside, plan.old));
+    move(plan.old->tables, database, plan.aside);
+  }
+  move(new_tables, plan.staging, database);
   if (renames.empty()) return OkStatus();
   RETURN_IF_ERROR(server.Run("RENAME TABLE " + Join(renames, ", ")),
                   "put the restored tables in place");
@@ -114,9 +133,11 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
                   const LoadPlan& plan, Source& payload, const RestoreOptions& options) {
   RETURN_IF_ERROR(MakeDatabase(server, plan.staging, plan.old));
   const auto undo = [&](const Status& status) {
-    const Status dropped = DropDatabase(server, plan.staging);
+    const Status dropped = DropBoth(server, plan);
     const Status out = Holds(endpoint, kUnchanged, status);
-    return dropped.ok() ? out : WithHint(out, fmt::format("Drop the database {}.", plan.staging));
+    return dropped.ok() ? out
+                        : WithHint(out, fmt::format("Drop what is left of the databases {} and {}.",
+                                                    plan.staging, plan.aside));
   };
   Status status = Feed(payload, endpoint, tools, plan.staging, options.on_progress, options.stop);
   if (!status.ok()) return undo(status);
@@ -131,9 +152,7 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
       status = MakeDatabase(server, endpoint.database, std::nullopt);
       if (!status.ok()) return undo(status);
     }
-    const std::vector<std::string> old_tables =
-        plan.old ? plan.old->tables : std::vector<std::string>();
-    status = SwapTables(server, endpoint.database, plan.staging, old_tables, (*loaded)->tables);
+    status = SwapTables(server, endpoint.database, plan, (*loaded)->tables);
     if (!status.ok()) {
       // best effort: an empty database may stay
       if (plan.create) (void)DropDatabase(server, endpoint.database);
@@ -148,7 +167,7 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
           status);
     }
   }
-  RETURN_IF_ERROR(DropDatabase(server, plan.staging), "restored, but");
+  RETURN_IF_ERROR(DropBoth(server, plan), "restored, but");
   return OkStatus();
 }
 
@@ -176,23 +195,21 @@ StatusOr<LoadPlan> PlanLoad(Connection& server, const Endpoint& endpoint, const 
   const std::string& database = endpoint.database;
   LoadPlan plan;
   plan.staging = StagingName(database, unix_seconds);
+  plan.aside = OldName(database, unix_seconds);
   ASSIGN_OR_RETURN(const Grants grants, Grants::Read(server));
-  // What the statements of a dump need.
-  for (const std::string& name : {database, plan.staging}) {
-    const std::vector<std::string> missing =
-        grants.Missing({"SELECT", "INSERT", "CREATE", "DROP", "ALTER", "LOCK TABLES"}, name);
-    if (name == plan.staging) {
-      plan.staged = missing.empty();
-      plan.parts = {.triggers = grants.Has("TRIGGER", name),
-                    .routines = true,
-                    .events = grants.Has("EVENT", name)};
-    } else if (!missing.empty()) {
-      return WithHint(PermissionDeniedError("{} may not restore into database {}: it lacks {}",
-                                            endpoint.user, database, Join(missing, ", ")),
-                      fmt::format("As an administrator: GRANT ALL ON {}.* TO that account.",
-                                  QuoteName(database)));
-    }
+  const auto lacks = [&](const std::string& name) {  // what the statements of a dump need
+    return grants.Missing({"SELECT", "INSERT", "CREATE", "DROP", "ALTER", "LOCK TABLES"}, name);
+  };
+  if (const std::vector<std::string> missing = lacks(database); !missing.empty()) {
+    return WithHint(PermissionDeniedError("{} may not restore into database {}: it lacks {}",
+                                          endpoint.user, database, Join(missing, ", ")),
+                    fmt::format("As an administrator: GRANT ALL ON {}.* TO that account.",
+                                QuoteName(database)));
   }
+  plan.staged = lacks(plan.staging).empty() && lacks(plan.aside).empty();
+  plan.parts = {.triggers = grants.Has("TRIGGER", plan.staging),
+                .routines = true,
+                .events = grants.Has("EVENT", plan.staging)};
   ASSIGN_OR_RETURN(plan.old, LookInto(server, database));
   plan.create = !plan.old;
   if (plan.old && !plan.old->empty() && !options.clean) {
@@ -201,6 +218,9 @@ StatusOr<LoadPlan> PlanLoad(Connection& server, const Endpoint& endpoint, const 
             "database {} is not empty: it holds {} table(s){}", database, plan.old->tables.size(),
             plan.old->others == 0 ? "" : ", and views, triggers, routines or events"),
         "--clean replaces what is there.");
+  }
+  if (!plan.create && !plan.old->tables.empty()) {
+    RETURN_IF_ERROR(CheckNothingPointsHere(server, database));
   }
   RETURN_IF_ERROR(CheckUnused(server, database));
   RETURN_IF_ERROR(CheckPacket(server, options));

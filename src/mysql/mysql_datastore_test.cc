@@ -316,6 +316,57 @@ TEST_F(MariaDb, ADatabaseThatIsNotKineComesBackWithAllItHas) {
   }
 }
 
+TEST_F(MariaDb, ForeignKeysComeBackUnderTheirNames) {
+  Run("CREATE DATABASE app");
+  Run("CREATE TABLE app.parent (id INT PRIMARY KEY)");
+  Run("CREATE TABLE app.child (id INT, CONSTRAINT named FOREIGN KEY (id) REFERENCES parent (id), "
+      "FOREIGN KEY (id) REFERENCES parent (id))");
+  Run("INSERT INTO app.parent VALUES (1)");
+  Run("INSERT INTO app.child VALUES (1)");
+  const auto store = Open("app");
+  const auto taken = Take(*store);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  const auto databases = [&] {
+    return One(
+        "SELECT GROUP_CONCAT(schema_name ORDER BY 1) FROM information_schema.schemata WHERE "
+        "schema_name LIKE 'app%' OR schema_name = 'other'");
+  };
+  Run("INSERT INTO app.parent VALUES (2)");
+  for (int i = 0; i < 2; ++i) {
+    const Status status = Bring(*store, *taken, /*clean=*/true);
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(One("SELECT COUNT(*) FROM app.parent"), "1");
+    EXPECT_EQ(
+        One("SELECT GROUP_CONCAT(constraint_name, ' ', unique_constraint_schema ORDER BY 1) "
+            "FROM information_schema.referential_constraints WHERE constraint_schema = 'app'"),
+        "child_ibfk_1 app,named app");
+    EXPECT_EQ(databases(), "app");
+  }
+
+  // One of another database would follow the old table.
+  Run("CREATE DATABASE other");
+  Run("CREATE TABLE other.c (id INT, FOREIGN KEY (id) REFERENCES app.parent (id))");
+  const auto plan = store->CheckRestore({.clean = true, .facts = taken->facts});
+  EXPECT_EQ(plan.status().code(), StatusCode::kFailedPrecondition) << plan.status();
+  EXPECT_THAT(MessageOf(plan.status()), HasSubstr("other.c"));
+  Run("INSERT INTO app.parent VALUES (3)");
+  EXPECT_FALSE(Bring(*store, *taken, /*clean=*/true).ok());
+  EXPECT_EQ(One("SELECT COUNT(*) FROM app.parent"), "2");
+  EXPECT_EQ(databases(), "app,other");
+  // But it finds its table again where that is lost.
+  Run("SET foreign_key_checks = 0");
+  Run("DROP DATABASE app");
+  Run("SET foreign_key_checks = 1");
+  const Status again = Bring(*store, *taken, /*clean=*/false);
+  ASSERT_TRUE(again.ok()) << again;
+  Run("INSERT INTO other.c VALUES (1)");
+  EXPECT_FALSE(root_->Run("INSERT INTO other.c VALUES (2)").ok());
+
+  // What a crash after the swap leaves is named.
+  Run("CREATE DATABASE app_holdfast_1700000000_old");
+  EXPECT_THAT(store->Describe()->warnings, Contains(HasSubstr("app_holdfast_1700000000_old")));
+}
+
 TEST_F(MariaDb, WhatIsMissingIsNamed) {
   Run("CREATE DATABASE kine");
   const auto kine = OpenAsKine("kine");
@@ -357,7 +408,8 @@ TEST(StagingName, FitsAndDoesNotCutACharacter) {
   std::string name;
   for (int i = 0; i < 32; ++i) name += "ü";
   const std::string staging = StagingName(name, 1700000000);
-  EXPECT_LE(staging.size(), 64u);
+  EXPECT_EQ(OldName("kine", 1700000000), "kine_holdfast_1700000000_old");
+  EXPECT_LE(OldName(name, 1700000000).size(), 64u);
   EXPECT_EQ(staging.find("_holdfast_") % 2, 0u);
 }
 
