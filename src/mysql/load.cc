@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "formats/mysqldump/database_eraser.h"
 
 namespace holdfast::mysql {
 namespace {
@@ -77,7 +78,7 @@ Status EmptyDatabase(Connection& server, const std::string& name,
   return MakeDatabase(server, name, like);
 }
 
-// All of `source` into `database`.
+// All of `source` into `database`, and nowhere else.
 Status Feed(Source& source, const Endpoint& endpoint, const Tools& tools,
             const std::string& database, const std::function<void(std::uint64_t)>& on_progress,
             std::stop_token stop) {
@@ -85,16 +86,20 @@ Status Feed(Source& source, const Endpoint& endpoint, const Tools& tools,
   command.stop = stop;
   command.stall_timeout = kStatementLimit;
   ASSIGN_OR_RETURN(const std::unique_ptr<Sink> sink, WriteToTool(command));
+  mysqldump::DatabaseEraser eraser;
   std::vector<std::uint8_t> piece(kPiece);
   std::uint64_t done = 0;
   while (true) {
     if (stop.stop_requested()) return CancelledError("stopped");
     ASSIGN_OR_RETURN(const std::size_t size, source.Read(piece));
-    if (size == 0) return sink->Finish();
-    RETURN_IF_ERROR(sink->Write(ByteSpan(piece).first(size)));
+    if (size == 0) break;
+    ASSIGN_OR_RETURN(const ByteSpan passed, eraser.Feed(ByteSpan(piece).first(size)));
+    if (!passed.empty()) RETURN_IF_ERROR(sink->Write(passed));
     done += size;
     if (on_progress) on_progress(done);
   }
+  if (!eraser.Rest().empty()) RETURN_IF_ERROR(sink->Write(eraser.Rest()));
+  return sink->Finish();
 }
 
 // One statement: the new tables take the places of the old ones, or nothing happens.

@@ -367,6 +367,53 @@ TEST_F(MariaDb, ForeignKeysComeBackUnderTheirNames) {
   EXPECT_THAT(store->Describe()->warnings, Contains(HasSubstr("app_holdfast_1700000000_old")));
 }
 
+TEST_F(MariaDb, ARestoreChangesNoOtherDatabase) {
+  Run("CREATE DATABASE live CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci");
+  Run("CREATE TABLE live.t (id INT)");
+  Run("CREATE PROCEDURE live.p() SELECT 1");
+  Run("CREATE TRIGGER `live`.tr BEFORE INSERT ON live.t FOR EACH ROW SET new.id = 1");
+  // What was made before keeps the collation of then: the dump alters the database around it.
+  Run("ALTER DATABASE live CHARACTER SET latin1");
+  const auto taken = Take(*Open("live"));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  ASSERT_THAT(taken->payload, HasSubstr("ALTER DATABASE `live`"));
+  ASSERT_THAT(taken->payload, HasSubstr("live.t"));
+  const auto collations = [&](const std::string& database) {
+    const std::string name = Quote(database);
+    return One(
+        "SELECT GROUP_CONCAT(c ORDER BY n) FROM (SELECT 1 AS n, default_collation_name AS c "
+        "FROM information_schema.schemata WHERE schema_name = " +
+        name +
+        " UNION ALL SELECT 2, database_collation FROM information_schema.routines WHERE "
+        "routine_schema = " +
+        name +
+        " UNION ALL SELECT 3, database_collation FROM information_schema.triggers WHERE "
+        "trigger_schema = " +
+        name + " AND event_object_schema = " + name + ") AS x");
+  };
+  const std::string as_made = collations("live");
+  EXPECT_EQ(as_made, "latin1_swedish_ci,utf8mb4_unicode_ci,utf8mb4_unicode_ci");
+
+  Run("ALTER DATABASE live COLLATE latin1_bin");
+  Run("DROP TRIGGER live.tr");
+  const Status other = Bring(*Open("copy"), *taken, /*clean=*/false);
+  EXPECT_TRUE(other.ok()) << other;
+  EXPECT_EQ(collations("copy"), as_made);
+  EXPECT_EQ(collations("live"), "latin1_bin,utf8mb4_unicode_ci");
+  Run("ALTER DATABASE live CHARACTER SET latin1");
+  for (const bool clean : {true, false}) {
+    const Status status = Bring(*Open("live"), *taken, clean);
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(collations("live"), as_made);
+    Run("DROP DATABASE live");
+  }
+  Run("GRANT ALL ON live.* TO kine@localhost");  // directly
+  Run("GRANT SUPER ON *.* TO kine@localhost");
+  const Status direct = Bring(*OpenAsKine("live"), *taken, /*clean=*/false);
+  EXPECT_TRUE(direct.ok()) << direct;
+  EXPECT_EQ(collations("live"), as_made);
+}
+
 TEST_F(MariaDb, WhatIsMissingIsNamed) {
   Run("CREATE DATABASE kine");
   const auto kine = OpenAsKine("kine");

@@ -11,12 +11,6 @@ constexpr std::string_view kTable = "kine";
 constexpr std::size_t kColumnsMax = 4096;  // of a table, in MySQL and MariaDB
 constexpr std::size_t kKeptMax = 64 * kKiB;
 
-bool Is(std::string_view word, std::string_view upper) {
-  return word.size() == upper.size() &&
-         std::equal(word.begin(), word.end(), upper.begin(),
-                    [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 32 : a) == b; });
-}
-
 }  // namespace
 
 bool IsDump(ByteSpan first_bytes) {
@@ -50,20 +44,22 @@ Status DumpReader::Word(std::string_view word) {
     case Where::kBegin:
       return FirstWord(word);
     case Where::kCreate:
-      if (Is(word, "DATABASE") || Is(word, "SCHEMA")) return FirstWord("USE");
-      where_ = Is(word, "TABLE") ? Where::kCreateName : Where::kIgnored;
+      if (IsKeyword(word, "DATABASE") || IsKeyword(word, "SCHEMA")) return FirstWord("USE");
+      where_ = IsKeyword(word, "TABLE") ? Where::kCreateName : Where::kIgnored;
       return OkStatus();
     case Where::kCreateName:
-      if (!Is(word, "IF") && !Is(word, "NOT") && !Is(word, "EXISTS")) Table(word);
+      if (!IsKeyword(word, "IF") && !IsKeyword(word, "NOT") && !IsKeyword(word, "EXISTS"))
+        Table(word);
       return OkStatus();
     case Where::kInsert:
-      if (!Is(word, "INTO") && !Is(word, "IGNORE") && !Is(word, "DELAYED")) Table(word);
+      if (!IsKeyword(word, "INTO") && !IsKeyword(word, "IGNORE") && !IsKeyword(word, "DELAYED"))
+        Table(word);
       return OkStatus();
     case Where::kCreateColumns:
       column_due_ = false;
       return OkStatus();
     case Where::kInsertHead:
-      if (!Is(word, "VALUES")) return Unexpected(word);
+      if (!IsKeyword(word, "VALUES")) return Unexpected(word);
       if (!MakePlan(insert_columns_.empty() ? columns_ : insert_columns_)) {
         content_.reset();
         where_ = Where::kIgnored;
@@ -75,7 +71,7 @@ Status DumpReader::Word(std::string_view word) {
       if (word.starts_with('_'))
         return OkStatus();  // the character set of the literal that follows
       RETURN_IF_ERROR(BeginValue());
-      is_null_ = Is(word, "NULL");
+      is_null_ = IsKeyword(word, "NULL");
       const Field field = plan_[column_];
       if (field < kKept) kept_[field] = is_null_ ? "" : word;
       if (field == kValueField && !is_null_) content_->Value(BytesOf(word));
@@ -93,15 +89,15 @@ Status DumpReader::Word(std::string_view word) {
 }
 
 Status DumpReader::FirstWord(std::string_view word) {
-  if (Is(word, "USE")) {
+  if (IsKeyword(word, "USE")) {
     return WithHint(InvalidArgumentError("the dump chooses its databases itself (before byte {})",
                                          lexer_.offset()),
                     "It was made with --databases or --all-databases: restore it with the mariadb "
                     "or mysql client.");
   }
   where_ = Where::kIgnored;
-  if (Is(word, "CREATE")) where_ = Where::kCreate;
-  if (Is(word, "INSERT") || Is(word, "REPLACE")) where_ = Where::kInsert;
+  if (IsKeyword(word, "CREATE")) where_ = Where::kCreate;
+  if (IsKeyword(word, "INSERT") || IsKeyword(word, "REPLACE")) where_ = Where::kInsert;
   insert_columns_.clear();
   return OkStatus();
 }

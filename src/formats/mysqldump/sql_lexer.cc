@@ -45,6 +45,12 @@ std::uint8_t Unescaped(std::uint8_t c) {
 
 }  // namespace
 
+bool IsKeyword(std::string_view word, std::string_view keyword) {
+  return word.size() == keyword.size() &&
+         std::equal(word.begin(), word.end(), keyword.begin(),
+                    [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 32 : a) == b; });
+}
+
 Status SqlLexer::Feed(ByteSpan bytes) {
   while (!bytes.empty()) {
     std::size_t taken = 1;
@@ -311,6 +317,7 @@ Status SqlLexer::CommentStep(std::uint8_t c) {
 }
 
 void SqlLexer::Begin() {
+  token_begin_ = offset_;
   if (in_statement_) return;
   in_statement_ = true;
   statement_begin_ = offset_;

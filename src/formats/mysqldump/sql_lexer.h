@@ -43,6 +43,9 @@ class Tokens {
 
 inline constexpr std::size_t kTokenMax = 4096;
 
+// Is `word` this keyword, which stands in upper case?
+bool IsKeyword(std::string_view word, std::string_view keyword);
+
 class SqlLexer {
  public:
   // `tokens` must outlive this.
@@ -52,6 +55,8 @@ class SqlLexer {
   Status Feed(ByteSpan bytes);
 
   std::uint64_t offset() const { return offset_; }
+  // Of the word, name or literal that is told now; offset() is its end.
+  std::uint64_t token_begin() const { return token_begin_; }
   // Between statements and comments.
   bool at_rest() const { return state_ == State::kText && !in_statement_; }
 
@@ -101,7 +106,7 @@ class SqlLexer {
   State state_ = State::kText;
   std::uint64_t offset_ = 0;  // of the byte being read
   bool in_statement_ = false;
-  std::uint64_t statement_begin_ = 0;
+  std::uint64_t statement_begin_ = 0, token_begin_ = 0;
   bool first_token_ = true;
   bool long_delimiter_ = false;  // ";;"
   std::string token_;            // word, name, comment, delimiter, opener
