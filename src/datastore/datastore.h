@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -48,6 +49,8 @@ struct SnapshotFacts {
   std::string sha256;
   std::uint64_t bytes = 0;           // uncompressed
   std::uint64_t largest_packet = 0;  // of MySQL's dumps: what the server must take in one piece
+  // Of MySQL's dumps: what is made besides tables ("VIEW"), and the accounts that these run as ("root@localhost").
+  std::set<std::string> objects, definers;
   // Of etcd and of kine tables (docs/formats/content-hash.md); none: the database is not kine's.
   std::optional<std::int64_t> revision, compact_revision;
   std::optional<std::uint64_t> live_keys;

@@ -30,6 +30,14 @@ std::uint64_t ToNumber(const std::optional<std::string>& field) {
 
 }  // namespace
 
+std::array<std::uint64_t, 2> Series(std::string_view version) {
+  const std::vector<std::string> parts = Split(version, '.');
+  std::array<std::uint64_t, 2> out{};
+  for (std::size_t i = 0; i < out.size() && i < parts.size(); ++i)
+    out[i] = ParseUint(parts[i]).value_or(0);
+  return out;
+}
+
 StatusOr<Grants> Grants::Read(Connection& connection) {
   ASSIGN_OR_RETURN(const std::vector<Row> rows, connection.Query("SHOW GRANTS"));
   std::vector<std::string> lines;
@@ -37,24 +45,17 @@ StatusOr<Grants> Grants::Read(Connection& connection) {
   return Grants(std::move(lines));
 }
 
-bool Grants::Has(std::string_view privilege, std::string_view database) const {
+bool Grants::HasWhere(std::string_view privilege,
+                      const std::function<bool(std::string_view)>& on) const {
   // GRANT SELECT, SHOW VIEW ON `kine`.* TO ...
   constexpr std::string_view kGrant = "GRANT ", kOn = " ON ", kAllTables = ".* TO ";
   for (const std::string_view line : lines_) {
-    const std::size_t on = line.find(kOn), end = line.find(kAllTables);
-    if (!line.starts_with(kGrant) || on == std::string_view::npos || end == std::string_view::npos)
+    const std::size_t begin = line.find(kOn), end = line.find(kAllTables);
+    if (!line.starts_with(kGrant) || begin == std::string_view::npos ||
+        end == std::string_view::npos ||
+        !on(line.substr(begin + kOn.size(), end - begin - kOn.size())))
       continue;
-    std::string_view pattern = line.substr(on + kOn.size(), end - on - kOn.size());
-    if (pattern != "*") {
-      if (pattern.size() < 2 || pattern.front() != '`') continue;
-      std::string name;
-      for (std::size_t i = 1; i + 1 < pattern.size(); ++i) {
-        if (pattern[i] == '`') ++i;  // doubled
-        name.push_back(pattern[i]);
-      }
-      if (!Like(database, name)) continue;
-    }
-    for (const std::string& given : Split(line.substr(kGrant.size(), on - kGrant.size()), ',')) {
+    for (const std::string& given : Split(line.substr(kGrant.size(), begin - kGrant.size()), ',')) {
       const std::string_view word = Trim(given);
       if (word == privilege || word == "ALL PRIVILEGES") return true;
     }
@@ -62,7 +63,24 @@ bool Grants::Has(std::string_view privilege, std::string_view database) const {
   return false;
 }
 
-std::vector<std::string> Grants::Missing(std::initializer_list<std::string_view> privileges,
+bool Grants::HasGlobally(std::string_view privilege) const {
+  return HasWhere(privilege, [](std::string_view pattern) { return pattern == "*"; });
+}
+
+bool Grants::Has(std::string_view privilege, std::string_view database) const {
+  return HasWhere(privilege, [&](std::string_view pattern) {
+    if (pattern == "*") return true;
+    if (pattern.size() < 2 || pattern.front() != '`') return false;
+    std::string name;
+    for (std::size_t i = 1; i + 1 < pattern.size(); ++i) {
+      if (pattern[i] == '`') ++i;  // doubled
+      name.push_back(pattern[i]);
+    }
+    return Like(database, name);
+  });
+}
+
+std::vector<std::string> Grants::Missing(const std::vector<std::string_view>& privileges,
                                          std::string_view database) const {
   std::vector<std::string> missing;
   for (const std::string_view privilege : privileges)

@@ -1,8 +1,9 @@
 // What one database of a server holds and what our account may do there, from information_schema and SHOW GRANTS.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <initializer_list>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "mysql/tools.h"
 
 namespace holdfast::mysql {
+
+// {10, 11} of "10.11.19-MariaDB-...".
+std::array<std::uint64_t, 2> Series(std::string_view version);
 
 // The grants of an account, as SHOW GRANTS prints them.
 class Grants {
@@ -21,10 +25,15 @@ class Grants {
   // Is `privilege` ("SELECT") given for all of `database`, there or globally?
   bool Has(std::string_view privilege, std::string_view database) const;
   // Those of them that are not.
-  std::vector<std::string> Missing(std::initializer_list<std::string_view> privileges,
+  std::vector<std::string> Missing(const std::vector<std::string_view>& privileges,
                                    std::string_view database) const;
+  // For the whole server: "PROCESS".
+  bool HasGlobally(std::string_view privilege) const;
 
  private:
+  bool HasWhere(std::string_view privilege,
+                const std::function<bool(std::string_view pattern)>& on) const;
+
   std::vector<std::string> lines_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "formats/mysqldump/database_eraser.h"
+#include "mysql/rights.h"
 
 namespace holdfast::mysql {
 namespace {
@@ -149,6 +150,13 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
   StatusOr<std::optional<Contents>> loaded = LookInto(server, plan.staging);
   if (loaded.ok() && !*loaded) loaded = AbortedError("database {} is gone", plan.staging);
   if (!loaded.ok()) return undo(loaded.status());
+  if ((*loaded)->unreadable_routines > 0) {  // they would be lost on the way to the database
+    return undo(WithHint(
+        PermissionDeniedError("{} may not read {} stored routines of others where they are staged",
+                              endpoint.user, (*loaded)->unreadable_routines),
+        "As an administrator: GRANT SELECT ON mysql.proc TO that account (SHOW CREATE ROUTINE ON "
+        "*.* where the server knows it)."));
+  }
   status = CheckUnused(server, endpoint.database);
   if (!status.ok()) return undo(status);
 
@@ -202,16 +210,10 @@ StatusOr<LoadPlan> PlanLoad(Connection& server, const Endpoint& endpoint, const 
   plan.staging = StagingName(database, unix_seconds);
   plan.aside = OldName(database, unix_seconds);
   ASSIGN_OR_RETURN(const Grants grants, Grants::Read(server));
-  const auto lacks = [&](const std::string& name) {  // what the statements of a dump need
-    return grants.Missing({"SELECT", "INSERT", "CREATE", "DROP", "ALTER", "LOCK TABLES"}, name);
-  };
-  if (const std::vector<std::string> missing = lacks(database); !missing.empty()) {
-    return WithHint(PermissionDeniedError("{} may not restore into database {}: it lacks {}",
-                                          endpoint.user, database, Join(missing, ", ")),
-                    fmt::format("As an administrator: GRANT ALL ON {}.* TO that account.",
-                                QuoteName(database)));
-  }
-  plan.staged = lacks(plan.staging).empty() && lacks(plan.aside).empty();
+  RETURN_IF_ERROR(CheckRights(server, grants, endpoint.user, database, options.facts));
+  const std::vector<std::string_view> needed = PrivilegesToLoad(options.facts);
+  plan.staged =
+      grants.Missing(needed, plan.staging).empty() && grants.Missing(needed, plan.aside).empty();
   plan.parts = {.triggers = grants.Has("TRIGGER", plan.staging),
                 .routines = true,
                 .events = grants.Has("EVENT", plan.staging)};
@@ -232,6 +234,11 @@ StatusOr<LoadPlan> PlanLoad(Connection& server, const Endpoint& endpoint, const 
 
   plan.lines.push_back(fmt::format("{}, server {}, loaded by {} {}", endpoint.Describe(),
                                    server.version(), tools.client, tools.version));
+  if (!plan.create && !grants.HasGlobally("PROCESS")) {
+    plan.lines.push_back(fmt::format(
+        "{} lacks PROCESS: whether other accounts use {} is not seen; make sure that none does",
+        endpoint.user, database));
+  }
   if (plan.create) plan.lines.push_back(fmt::format("database {} is made", database));
   if (plan.old && !plan.old->empty())
     plan.lines.push_back(fmt::format("database {}: what it holds is replaced (tables: {})",

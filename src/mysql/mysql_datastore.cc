@@ -39,6 +39,8 @@ class DumpExaminer final : public Examiner {
     ASSIGN_OR_RETURN(mysqldump::DumpFacts dump, reader_.Finish());
     facts_.sha256 = HexOf(hash_.Finish());
     facts_.largest_packet = dump.largest_statement;
+    facts_.objects = std::move(dump.objects);
+    facts_.definers = std::move(dump.definers);
     if (dump.kine) TakeContent(std::move(*dump.kine), facts_);
     return OkStatus();
   }
@@ -66,15 +68,6 @@ class Dump final : public DatastoreSnapshot {
   const std::unique_ptr<Source> source_;
   DumpExaminer examiner_;
 };
-
-// "10.11.19" of "10.11.19-MariaDB-...", as numbers that compare.
-std::array<std::uint64_t, 2> Series(std::string_view version) {
-  const std::vector<std::string> parts = Split(version, '.');
-  std::array<std::uint64_t, 2> out{};
-  for (std::size_t i = 0; i < out.size() && i < parts.size(); ++i)
-    out[i] = ParseUint(parts[i]).value_or(0);
-  return out;
-}
 
 class MysqlDatastore final : public Datastore {
  public:

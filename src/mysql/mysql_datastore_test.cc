@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class MariaDb : public ::testing::Test {
  protected:
@@ -414,6 +415,58 @@ TEST_F(MariaDb, ARestoreChangesNoOtherDatabase) {
   EXPECT_EQ(collations("live"), as_made);
 }
 
+TEST_F(MariaDb, WhoMayNotMakeWhatTheDumpHoldsIsRefusedBefore) {
+  Run("CREATE DATABASE app");
+  Run("CREATE TABLE app.t (id INT)");
+  Run("CREATE VIEW app.v AS SELECT id FROM app.t");
+  Run("CREATE TRIGGER app.tr BEFORE INSERT ON app.t FOR EACH ROW SET @a = 1");
+  Run("CREATE PROCEDURE app.p() SELECT 1");
+  const auto taken = Take(*Open("app"));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  Run("INSERT INTO app.t VALUES (1)");
+  const auto kine = OpenAsKine("app");
+  const auto refused = [&](std::string_view what) {
+    for (const Status& status :
+         {kine->CheckRestore({.clean = true, .facts = taken->facts}).status(),
+          Bring(*kine, *taken, /*clean=*/true)}) {
+      EXPECT_EQ(status.code(), StatusCode::kPermissionDenied) << status;
+      EXPECT_THAT(status.ToString(), HasSubstr(std::string(what)));
+    }
+    EXPECT_EQ(One("SELECT COUNT(*) FROM app.v"), "1");
+  };
+  for (const std::string database : {"app", "`app\\_holdfast\\_%`"})
+    Run("GRANT SELECT, INSERT, CREATE, DROP, ALTER, LOCK TABLES ON " + database +
+        ".* TO kine@localhost");
+  refused("lacks CREATE VIEW, SHOW VIEW, TRIGGER, CREATE ROUTINE, ALTER ROUTINE");
+  Run("GRANT ALL ON app.* TO kine@localhost");
+  refused("root@localhost");
+  refused("lacks SET USER");
+  Run("GRANT SET USER ON *.* TO kine@localhost");
+  const auto plan = kine->CheckRestore({.clean = true, .facts = taken->facts});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->lines, Contains(HasSubstr("loaded directly")));  // no views in the other one
+  EXPECT_THAT(plan->lines, Contains(HasSubstr("lacks PROCESS")));
+  const Status direct = Bring(*kine, *taken, /*clean=*/true);
+  EXPECT_TRUE(direct.ok()) << direct;
+  EXPECT_EQ(One("SELECT COUNT(*) FROM app.v"), "0");
+
+  // Staged, it has to be read from there again.
+  Run("GRANT ALL ON `app\\_holdfast\\_%`.* TO kine@localhost");
+  Run("INSERT INTO app.t VALUES (1)");
+  const Status unread = Bring(*kine, *taken, /*clean=*/true);
+  EXPECT_EQ(unread.code(), StatusCode::kPermissionDenied) << unread;
+  EXPECT_THAT(MessageOf(unread), HasSubstr("database app is as it was"));
+  EXPECT_EQ(One("SELECT COUNT(*) FROM app.v"), "1");
+  Run("GRANT SELECT ON mysql.proc TO kine@localhost");
+  const Status staged = Bring(*kine, *taken, /*clean=*/true);
+  EXPECT_TRUE(staged.ok()) << staged;
+  EXPECT_EQ(One("SELECT definer FROM information_schema.routines WHERE routine_schema = 'app'"),
+            "root@localhost");
+  Run("GRANT PROCESS ON *.* TO kine@localhost");
+  EXPECT_THAT(kine->CheckRestore({.clean = true, .facts = taken->facts})->lines,
+              Not(Contains(HasSubstr("PROCESS"))));
+}
+
 TEST_F(MariaDb, WhatIsMissingIsNamed) {
   Run("CREATE DATABASE kine");
   const auto kine = OpenAsKine("kine");
@@ -446,6 +499,8 @@ TEST(Grants, PatternsAndNamesAreUnderstood) {
   EXPECT_FALSE(grants.Has("INSERT", "a_b"));
   EXPECT_FALSE(grants.Has("INSERT", "t"));
   EXPECT_TRUE(grants.Has("DROP", "q`d"));
+  EXPECT_FALSE(grants.HasGlobally("SUPER"));
+  EXPECT_TRUE(Grants({"GRANT PROCESS, SET USER ON *.* TO `r`@`h`"}).HasGlobally("SET USER"));
   EXPECT_TRUE(
       Grants({"GRANT ALL PRIVILEGES ON *.* TO `r`@`h` WITH GRANT OPTION"}).Has("DROP", "any"));
 }

@@ -159,6 +159,53 @@ def test_a_restore_that_dies_changes_nothing(bench):
     equal(len(maria.rows()), 3000)
 
 
+def test_a_restore_changes_its_own_database_only(bench):
+    maria = MariaDb(bench)
+    maria.sql("create database live character set utf8mb4; create database other")
+    maria.sql("create table parent (id int primary key); insert into parent values (1); "
+              "create table child (id int, constraint named foreign key (id) references parent (id)); "
+              "create procedure p() select 1; create trigger live.tr before insert on live.parent for each row set @a = 1; "
+              "alter database character set latin1", "live")
+    server = protect(bench, maria, url=maria.socket_url("live"))
+    snapshot = server.save()
+    collation = "select default_collation_name from information_schema.schemata where schema_name = 'live'"
+    maria.sql("alter database live collate latin1_bin")
+    restore(server, snapshot, maria.socket_url("copy"))
+    equal(maria.sql(collation), "latin1_bin")
+    equal(maria.sql("select count(*) from copy.parent"), "1")
+    maria.sql("create table other.c (id int, foreign key (id) references live.parent (id))")
+    contains(restore(server, snapshot, maria.socket_url("live"), "--clean", good=False).err, "other.c")
+    maria.sql("drop table other.c")
+    restore(server, snapshot, maria.socket_url("live"), "--clean")
+    maria.sql("drop database live")
+    restore(server, snapshot, maria.socket_url("live"))
+    equal(maria.sql("select id from parent", "live"), "1")
+    equal(maria.databases(), {"kine", "live", "copy", "other"})
+
+
+def test_what_the_account_may_not_make_is_known_before(bench):
+    maria = MariaDb(bench, options=["--log-bin", "--server-id=1"])
+    maria.fill(20)
+    maria.sql("create view v as select id from kine", "kine")
+    server = protect(bench, maria)
+    snapshot = server.save()
+    maria.sql("delete from kine where id > 10", "kine")
+    result = restore(server, snapshot, maria.url(), "--clean", good=False)
+    for words in ("root@localhost", "lacks SET USER", "GRANT SET USER"):
+        contains(result.err, words)
+    equal(len(maria.rows()), 10)
+    maria.sql("grant set user on *.* to kine@'%'")
+    contains(restore(server, snapshot, maria.url(), "--clean").err, "lacks PROCESS")
+    equal(len(maria.rows()), 20)
+    # With a binary log a trigger needs more.
+    maria.sql("create trigger t before insert on kine for each row set @a = 1", "kine")
+    snapshot = server.save()
+    contains(restore(server, snapshot, maria.url(), "--clean", good=False).err, "log_bin_trust_function_creators")
+    maria.sql("set global log_bin_trust_function_creators = 1")
+    restore(server, snapshot, maria.url(), "--clean")
+    equal(maria.sql("select count(*) from information_schema.triggers where trigger_schema = 'kine'"), "1")
+
+
 def test_a_full_disk_leaves_nothing(bench):
     maria = MariaDb(bench)
     maria.fill(30000)

@@ -1,6 +1,7 @@
 #include "formats/mysqldump/dump_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 
@@ -10,6 +11,7 @@ namespace {
 constexpr std::string_view kTable = "kine";
 constexpr std::size_t kColumnsMax = 4096;  // of a table, in MySQL and MariaDB
 constexpr std::size_t kKeptMax = 64 * kKiB;
+constexpr std::size_t kDefinersMax = 1000;
 
 }  // namespace
 
@@ -43,10 +45,16 @@ Status DumpReader::Word(std::string_view word) {
   switch (where_) {
     case Where::kBegin:
       return FirstWord(word);
+    case Where::kDefiner:
+      if (word.find('@') != std::string_view::npos) {
+        definer_.append(word);
+        return OkStatus();
+      }
+      if (!definer_.empty() && facts_.definers.size() < kDefinersMax)
+        facts_.definers.insert(std::exchange(definer_, ""));
+      [[fallthrough]];
     case Where::kCreate:
-      if (IsKeyword(word, "DATABASE") || IsKeyword(word, "SCHEMA")) return FirstWord("USE");
-      where_ = IsKeyword(word, "TABLE") ? Where::kCreateName : Where::kIgnored;
-      return OkStatus();
+      return CreateWord(word);
     case Where::kCreateName:
       if (!IsKeyword(word, "IF") && !IsKeyword(word, "NOT") && !IsKeyword(word, "EXISTS"))
         Table(word);
@@ -102,6 +110,28 @@ Status DumpReader::FirstWord(std::string_view word) {
   return OkStatus();
 }
 
+// CREATE [ALGORITHM = x] [DEFINER = `u`@`h`] [SQL SECURITY DEFINER] VIEW, and the like
+Status DumpReader::CreateWord(std::string_view word) {
+  constexpr std::array<std::string_view, 6> kObjects = {"VIEW",      "TRIGGER",  "EVENT",
+                                                        "PROCEDURE", "FUNCTION", "PACKAGE"};
+  const auto is = [&](std::string_view keyword) { return IsKeyword(word, keyword); };
+  if (is("DATABASE") || is("SCHEMA")) return FirstWord("USE");
+  where_ = Where::kIgnored;
+  if (is("TABLE")) {
+    where_ = Where::kCreateName;
+  } else if (const auto* object = std::find_if(kObjects.begin(), kObjects.end(), is);
+             object != kObjects.end()) {
+    facts_.objects.emplace(*object);
+  } else if (is("DEFINER")) {
+    definer_.clear();
+    where_ = Where::kDefiner;
+  } else if (is("OR") || is("REPLACE") || is("AGGREGATE") || is("ALGORITHM") || is("UNDEFINED") ||
+             is("MERGE") || is("TEMPTABLE") || is("SQL") || is("SECURITY") || is("INVOKER")) {
+    where_ = Where::kCreate;
+  }
+  return OkStatus();
+}
+
 void DumpReader::Table(std::string_view name) {
   const bool create = where_ == Where::kCreateName;
   where_ = Where::kIgnored;
@@ -131,6 +161,9 @@ Status DumpReader::Name(std::string_view name) {
       if (insert_columns_.size() >= kColumnsMax) return Unexpected("one more column");
       insert_columns_.emplace_back(name);
       return OkStatus();
+    case Where::kDefiner:
+      definer_.append(name);
+      return OkStatus();
     case Where::kInsertHead:
     case Where::kRows:
     case Where::kValue:
@@ -159,6 +192,10 @@ Status DumpReader::Sign(char sign) {
     case Where::kValue:
     case Where::kValueEnd:
       return RowSign(sign);
+    case Where::kCreate:
+    case Where::kDefiner:
+      if (sign == '=') return OkStatus();
+      [[fallthrough]];
     default:
       where_ = Where::kIgnored;
       return OkStatus();
@@ -228,6 +265,8 @@ StatusOr<bool> DumpReader::BeginLiteral() {
     case Where::kCreateColumns:
       column_due_ = false;
       return false;
+    case Where::kDefiner:  // a name in ANSI_QUOTES
+      return true;
     case Where::kIgnored:
       return false;
     case Where::kBegin:
@@ -240,6 +279,10 @@ StatusOr<bool> DumpReader::BeginLiteral() {
 }
 
 Status DumpReader::Literal(ByteSpan piece) {
+  if (where_ == Where::kDefiner) {
+    if (definer_.size() < kTokenMax) definer_.append(TextOf(piece));
+    return OkStatus();
+  }
   const Field field = plan_[column_];
   if (field == kValueField) {
     content_->Value(piece);

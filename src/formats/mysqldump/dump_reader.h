@@ -14,6 +14,7 @@
 
 #include <array>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ bool IsDump(ByteSpan first_bytes);
 struct DumpFacts {
   std::optional<kine::Content> kine;    // none: no table `kine` with kine's columns
   std::uint64_t largest_statement = 0;  // bytes: the server must take it as one packet
+  std::set<std::string>
+      objects;  // what it makes besides tables: VIEW, TRIGGER, EVENT, PROCEDURE, FUNCTION, PACKAGE
+  std::set<std::string>
+      definers;  // the accounts and roles that these run as: "root@localhost", "role"
 };
 
 class DumpReader final : private Tokens {
@@ -45,7 +50,8 @@ class DumpReader final : private Tokens {
   enum class Where {
     kBegin,
     kIgnored,  // to the end of the statement
-    kCreate,
+    kCreate,   // what it makes comes
+    kDefiner,  // in that, after DEFINER
     kCreateName,
     kCreateColumns,
     kInsert,
@@ -68,6 +74,7 @@ class DumpReader final : private Tokens {
   void Comment(std::string_view line) override;
 
   Status FirstWord(std::string_view word);
+  Status CreateWord(std::string_view word);
   void Table(std::string_view name);
   void CreateSign(char sign);
   Status RowSign(char sign);
@@ -83,6 +90,7 @@ class DumpReader final : private Tokens {
   bool completed_ = false;
   DumpFacts facts_;
 
+  std::string definer_;
   int depth_ = 0;            // of parentheses in CREATE TABLE
   bool column_due_ = false;  // after "(" or ","
   std::vector<std::string> columns_, insert_columns_;

@@ -8,7 +8,9 @@
 namespace holdfast::mysqldump {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr std::string_view kBegin =
     "/*M!999999\\- enable the sandbox mode */ \n"
@@ -147,6 +149,30 @@ TEST(DumpReader, WhatIsNotKineIsReadOver) {
   ASSERT_TRUE(with_table->kine);
   EXPECT_EQ(with_table->kine->live_keys, 0u);
   EXPECT_EQ(with_table->kine->revision, 0);
+}
+
+TEST(DumpReader, WhoseWhatElseIsIsTold) {
+  const std::string others =
+      "/*!50001 CREATE VIEW `v` AS SELECT 1 AS `definer`*/;\n"
+      "/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`a``@b`@`%` SQL SECURITY DEFINER "
+      "*/\n"
+      "/*!50001 VIEW `v` AS select 1 AS `definer` */;\nDELIMITER ;;\n"
+      "/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`localhost`*/ /*!50003 trigger t before insert on x "
+      "FOR EACH ROW begin create definer = `no`@`no` event e; set definer = `no`@`no`; end */;;\n"
+      "CREATE DEFINER=\"quoted\"@\"h\" PROCEDURE \"p\"()\nselect 1;;\n"
+      "CREATE DEFINER=`role` AGGREGATE FUNCTION `f`() RETURNS int return 1;;\n"
+      "/*!50106 CREATE*/ /*!50117 DEFINER=u@h*/ /*!50106 EVENT `ev` ON SCHEDULE */ ;;\nDELIMITER "
+      ";\n";
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const StatusOr<DumpFacts> facts = Read(Dump(others), seed);
+    ASSERT_TRUE(facts.ok()) << facts.status();
+    EXPECT_THAT(facts->objects, ElementsAre("EVENT", "FUNCTION", "PROCEDURE", "TRIGGER", "VIEW"));
+    EXPECT_THAT(facts->definers, ElementsAre("a`@b@%", "quoted@h", "r@localhost", "role", "u@h"));
+  }
+  const StatusOr<DumpFacts> none = Read(Dump(""));
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_THAT(none->objects, IsEmpty());
+  EXPECT_THAT(none->definers, IsEmpty());
 }
 
 TEST(DumpReader, ATableOfThatNameWithOtherColumnsIsNotKine) {
