@@ -114,7 +114,20 @@ StatusOr<std::optional<Contents>> LookInto(Connection& connection, const std::st
     }
     out.tables.push_back(table);
     out.bytes += ToNumber(row[2]);
-    if (type == "BASE TABLE" && row[3] != "YES") out.unsafe.push_back(table);
+    if (type == "SYSTEM VERSIONED") out.versioned.push_back(table);
+    if (type != "SEQUENCE" && row[3] != "YES") out.unsafe.push_back(table);
+  }
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> columns,
+      connection.Query("SELECT CONCAT(table_name, '.', column_name), data_type FROM "
+                       "information_schema.columns JOIN information_schema.tables USING "
+                       "(table_schema, table_name) WHERE table_type <> 'VIEW' AND table_schema = " +
+                       name +
+                       " AND (data_type = 'float' OR (data_type = 'bigint' AND "
+                       "generation_expression = 'ROW START')) ORDER BY 1"));
+  for (const Row& row : columns) {
+    if (row[1] == "float") out.floats.push_back(row[0].value_or(""));
+    if (row[1] == "bigint") out.by_transaction = true;
   }
   ASSIGN_OR_RETURN(
       const std::vector<Row> counts,
@@ -173,6 +186,12 @@ StatusOr<std::vector<std::string>> LeftOvers(Connection& connection, const std::
   std::vector<std::string> names;
   for (const Row& row : rows) names.push_back(row[0].value_or(""));
   return names;
+}
+
+bool CanDumpHistory(const Tools& tools, const Connection& server, const Contents& contents) {
+  constexpr std::array<std::uint64_t, 2> kSince = {10, 11};
+  return !contents.versioned.empty() && !contents.by_transaction && !tools.of_mysql &&
+         Series(tools.version) >= kSince && Series(server.version()) >= kSince;
 }
 
 std::string StagingName(std::string_view database, std::int64_t unix_seconds) {

@@ -42,6 +42,10 @@ struct Contents {
   std::uint64_t bytes = 0;               // about
   std::vector<std::string> tables;       // and sequences, by name
   std::vector<std::string> unsafe;  // of these without transactions: a dump is not consistent there
+  std::vector<std::string> versioned;  // of these with system versioning: they keep their history
+  bool by_transaction =
+      false;  // such a history is kept by transactions, not by time: no tool saves it
+  std::vector<std::string> floats;  // "t.c": the tools print 6 digits of them
   std::uint64_t others = 0;  // views, triggers, routines, events: what no RENAME TABLE can move
   std::uint64_t unreadable_routines = 0;
   bool has_kine = false;  // a table `kine` with kine's columns
@@ -51,6 +55,9 @@ struct Contents {
 
 // None if there is no such database, or our account may not know of it.
 StatusOr<std::optional<Contents>> LookInto(Connection& connection, const std::string& database);
+
+// Can a dump hold the history of its tables, and must it? Source: the manual, "mariadb-dump" (--dump-history, since 10.11).
+bool CanDumpHistory(const Tools& tools, const Connection& server, const Contents& contents);
 
 // "kine@10.0.0.7 (2)" for each account and host that has chosen this database, our own connection aside. Others' are seen
 // with the privilege PROCESS only; those of the same account always.

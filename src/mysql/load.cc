@@ -124,12 +124,14 @@ Status SwapTables(Connection& server, const std::string& database, const LoadPla
   return OkStatus();
 }
 
-// By the tools, from the database where it has been loaded well.
+// By the tools, from the database where `loaded` has been loaded well.
 Status CopyOver(Connection& server, const Endpoint& endpoint, const Tools& tools,
-                const LoadPlan& plan, const RestoreOptions& options) {
+                const LoadPlan& plan, const Contents& loaded, const RestoreOptions& options) {
   RETURN_IF_ERROR(plan.create ? MakeDatabase(server, endpoint.database, std::nullopt)
                               : EmptyDatabase(server, endpoint.database, plan.old));
-  ToolOptions dump = DumpCommand(tools, endpoint, plan.staging, plan.parts);
+  DumpParts parts = plan.parts;
+  parts.history = CanDumpHistory(tools, server, loaded);
+  ToolOptions dump = DumpCommand(tools, endpoint, plan.staging, parts);
   dump.stop = options.stop;
   ASSIGN_OR_RETURN(const std::unique_ptr<Source> source, ReadFromTool(dump));
   return Feed(*source, endpoint, tools, endpoint.database, nullptr, options.stop);
@@ -172,7 +174,7 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
       return undo(status);
     }
   } else {
-    status = CopyOver(server, endpoint, tools, plan, options);
+    status = CopyOver(server, endpoint, tools, plan, **loaded, options);
     if (!status.ok()) {
       return Holds(
           endpoint,

@@ -200,6 +200,7 @@ class MysqlDatastore final : public Datastore {
         .triggers = grants.Has("TRIGGER", database),
         .routines = contents->unreadable_routines == 0,
         .events = grants.Has("EVENT", database),
+        .history = CanDumpHistory(out.tools, *connection, *contents),
         .as_bytes = contents->has_kine && contents->tables.size() == 1 && contents->others == 0};
     AddWarnings(*contents, out);
     ASSIGN_OR_RETURN(const std::vector<std::string> left, LeftOvers(*connection, database));
@@ -215,6 +216,16 @@ class MysqlDatastore final : public Datastore {
       warnings.push_back(fmt::format(
           "tables without transactions (not InnoDB) are not consistent in a snapshot: {}",
           Join(contents.unsafe, ", ")));
+    }
+    if (!contents.versioned.empty() && !out.parts.history) {
+      warnings.push_back(
+          fmt::format("the history of tables with system versioning is not saved: {}",
+                      Join(contents.versioned, ", ")));
+    }
+    if (!contents.floats.empty()) {
+      warnings.push_back(
+          fmt::format("columns of type FLOAT are saved with 6 digits: {} (DOUBLE keeps all)",
+                      Join(contents.floats, ", ")));
     }
     if (!out.parts.triggers)
       warnings.push_back(fmt::format("{} lacks TRIGGER: triggers are not saved", endpoint_.user));

@@ -415,6 +415,45 @@ TEST_F(MariaDb, ARestoreChangesNoOtherDatabase) {
   EXPECT_EQ(collations("live"), as_made);
 }
 
+TEST_F(MariaDb, HistoryIsSavedAndWhatIsLostIsNamed) {
+  Run("CREATE DATABASE app");
+  Run("CREATE TABLE app.h (id INT PRIMARY KEY, v INT, d DOUBLE) WITH SYSTEM VERSIONING");
+  Run("INSERT INTO app.h VALUES (1, 1, 16777217), (2, 1, 0.1)");
+  Run("UPDATE app.h SET v = 2");
+  Run("DELETE FROM app.h WHERE id = 1");
+  const auto history = [&] {
+    return One(
+        "SELECT GROUP_CONCAT(id, ' ', v, ' ', d, ' ', row_start, ' ', row_end ORDER BY id, v) "
+        "FROM app.h FOR SYSTEM_TIME ALL");
+  };
+  const std::string before = history();
+  Run("GRANT ALL ON app.* TO kine@localhost");
+  const auto root = Open("app"), kine = OpenAsKine("app");
+  EXPECT_TRUE(root->Describe()->warnings.empty()) << root->Describe()->warnings[0];
+  for (const bool others : {false, true}) {  // swapped, and copied by the tools
+    if (others) Run("CREATE VIEW app.v AS SELECT 1 AS one");
+    const auto taken = Take(*root);
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    Run("DELETE FROM app.h");
+    const Status staged = Bring(*root, *taken, /*clean=*/true);
+    ASSERT_TRUE(staged.ok()) << staged;
+    EXPECT_EQ(history(), before);
+    if (others) Run("GRANT SET USER ON *.* TO kine@localhost");
+    const Status direct = Bring(*kine, *taken, /*clean=*/true);
+    ASSERT_TRUE(direct.ok()) << direct;
+    EXPECT_EQ(history(), before);
+  }
+
+  Run("CREATE TABLE app.f (f FLOAT)");
+  EXPECT_THAT(root->Describe()->warnings, Contains(HasSubstr("6 digits: f.f")));
+  // No tool saves these.
+  Run("CREATE TABLE app.x (id INT, a BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, b BIGINT "
+      "UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (a, b)) WITH SYSTEM "
+      "VERSIONING");
+  EXPECT_THAT(root->Describe()->warnings, Contains(HasSubstr("is not saved: h, x")));
+  EXPECT_TRUE(Take(*root).ok());
+}
+
 TEST_F(MariaDb, WhoMayNotMakeWhatTheDumpHoldsIsRefusedBefore) {
   Run("CREATE DATABASE app");
   Run("CREATE TABLE app.t (id INT)");

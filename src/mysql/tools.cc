@@ -79,6 +79,7 @@ ToolOptions DumpCommand(const Tools& tools, const Endpoint& endpoint, const std:
   add(parts.triggers ? "--triggers" : "--skip-triggers");
   add(parts.routines ? "--routines" : "--skip-routines");
   add(parts.events ? "--events" : "--skip-events");
+  if (parts.history) add("--dump-history");
   if (tools.of_mysql)
     add("--set-gtid-purged=OFF");  // a restore must not touch the server's replication
   add("--");

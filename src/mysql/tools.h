@@ -21,6 +21,7 @@ StatusOr<Tools> FindTools();
 // What a dump holds besides tables and views.
 struct DumpParts {
   bool triggers = false, routines = false, events = false;
+  bool history = false;  // of tables with system versioning
   // Text as the bytes that are stored: a third less work for the tool. Only where no default, comment or body is other than
   // ASCII: read back, those would be refused or changed. So for a database that holds kine's table and nothing else.
   bool as_bytes = false;
