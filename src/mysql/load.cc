@@ -51,12 +51,16 @@ Status CheckNothingPointsHere(Connection& server, const std::string& database) {
       "add them again.");
 }
 
-// The database, empty, as it was made.
+std::string DefaultsOf(const Contents& contents) {
+  return fmt::format(" CHARACTER SET {} COLLATE {}", contents.character_set, contents.collation);
+}
+
+// The database, empty, as that one was made.
 Status MakeDatabase(Connection& server, const std::string& name,
                     const std::optional<Contents>& like) {
-  std::string sql = "CREATE DATABASE " + QuoteName(name);
-  if (like) sql += " CHARACTER SET " + like->character_set + " COLLATE " + like->collation;
-  RETURN_IF_ERROR(server.Run(sql), "make database {}", name);
+  RETURN_IF_ERROR(
+      server.Run("CREATE DATABASE " + QuoteName(name) + (like ? DefaultsOf(*like) : "")),
+      "make database {}", name);
   return OkStatus();
 }
 
@@ -127,8 +131,7 @@ Status SwapTables(Connection& server, const std::string& database, const LoadPla
 // By the tools, from the database where `loaded` has been loaded well.
 Status CopyOver(Connection& server, const Endpoint& endpoint, const Tools& tools,
                 const LoadPlan& plan, const Contents& loaded, const RestoreOptions& options) {
-  RETURN_IF_ERROR(plan.create ? MakeDatabase(server, endpoint.database, std::nullopt)
-                              : EmptyDatabase(server, endpoint.database, plan.old));
+  RETURN_IF_ERROR(EmptyDatabase(server, endpoint.database, loaded));
   DumpParts parts = plan.parts;
   parts.history = CanDumpHistory(tools, server, loaded);
   ToolOptions dump = DumpCommand(tools, endpoint, plan.staging, parts);
@@ -164,7 +167,7 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
 
   if ((*loaded)->others == 0 && (!plan.old || plan.old->others == 0)) {
     if (plan.create) {
-      status = MakeDatabase(server, endpoint.database, std::nullopt);
+      status = MakeDatabase(server, endpoint.database, **loaded);
       if (!status.ok()) return undo(status);
     }
     status = SwapTables(server, endpoint.database, plan, (*loaded)->tables);
@@ -182,6 +185,10 @@ Status LoadStaged(Connection& server, const Endpoint& endpoint, const Tools& too
           status);
     }
   }
+  // Those of the snapshot, where it was there before; they mean nothing to the tables.
+  RETURN_IF_ERROR(
+      server.Run("ALTER DATABASE " + QuoteName(endpoint.database) + DefaultsOf(**loaded)),
+      "restored, but");
   RETURN_IF_ERROR(DropBoth(server, plan), "restored, but");
   return OkStatus();
 }

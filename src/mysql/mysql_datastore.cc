@@ -52,6 +52,35 @@ class DumpExaminer final : public Examiner {
   SnapshotFacts facts_;
 };
 
+// A dump with one more line after its first: the tool does not say how the database was made, and a database that was lost
+// would come back with the server's defaults.
+class WithDefaults final : public Source {
+ public:
+  WithDefaults(std::unique_ptr<Source> dump, const Contents& contents)
+      : dump_(std::move(dump)),
+        line_(fmt::format("ALTER DATABASE CHARACTER SET {} COLLATE {};\n", contents.character_set,
+                          contents.collation)) {}
+
+  StatusOr<std::size_t> Read(MutableByteSpan out) override {
+    if (!rest_.empty()) {
+      const std::size_t n = rest_.copy(reinterpret_cast<char*>(out.data()), out.size());
+      rest_.erase(0, n);
+      return n;
+    }
+    ASSIGN_OR_RETURN(const std::size_t n, dump_->Read(out));
+    const std::string_view text = TextOf(out.first(n));
+    const std::size_t end = text.find('\n');
+    if (line_.empty() || end == std::string_view::npos) return n;
+    rest_ = std::exchange(line_, "").append(text.substr(end + 1));
+    return end + 1;
+  }
+
+ private:
+  const std::unique_ptr<Source> dump_;
+  std::string line_;  // still to come
+  std::string rest_;  // what comes next
+};
+
 class Dump final : public DatastoreSnapshot {
  public:
   Dump(DatastoreState origin, std::unique_ptr<Source> source)
@@ -81,12 +110,13 @@ class MysqlDatastore final : public Datastore {
 
   StatusOr<std::unique_ptr<DatastoreSnapshot>> Snapshot(const TakeOptions& options) override {
     ASSIGN_OR_RETURN(Found found, Look());
-    if (!found.exists) return NotFoundError("database {} is not there", endpoint_.database);
+    if (!found.contents) return NotFoundError("database {} is not there", endpoint_.database);
     ToolOptions command = DumpCommand(found.tools, endpoint_, endpoint_.database, found.parts);
     command.stop = options.stop;
     command.stall_timeout = options.stall_timeout;
-    ASSIGN_OR_RETURN(std::unique_ptr<Source> source, ReadFromTool(command));
-    return std::make_unique<Dump>(std::move(found.state), std::move(source));
+    ASSIGN_OR_RETURN(std::unique_ptr<Source> dump, ReadFromTool(command));
+    return std::make_unique<Dump>(std::move(found.state),
+                                  std::make_unique<WithDefaults>(std::move(dump), *found.contents));
   }
 
   StatusOr<RestorePlan> CheckRestore(const RestoreOptions& options) override {
@@ -150,7 +180,7 @@ class MysqlDatastore final : public Datastore {
     Tools tools;
     DumpParts parts;
     DatastoreState state;
-    bool exists = false;
+    std::optional<Contents> contents;  // none: there is no such database
   };
 
   StatusOr<std::unique_ptr<Connection>> Connect(const std::string& database) {
@@ -183,13 +213,13 @@ class MysqlDatastore final : public Datastore {
               "account.",
               QuoteName(database)));
     }
-    ASSIGN_OR_RETURN(const std::optional<Contents> contents, LookInto(*connection, database));
+    ASSIGN_OR_RETURN(out.contents, LookInto(*connection, database));
+    const std::optional<Contents>& contents = out.contents;
     DatastoreState& state = out.state;
     state.kind = kName;
     state.version = connection->version();
     state.location = endpoint_.Describe();
-    out.exists = contents.has_value();
-    if (!out.exists) {  // kine or a restore makes it
+    if (!contents) {  // kine or a restore makes it
       state.empty = true;
       state.warnings.push_back(fmt::format("database {} is not there", database));
       return out;

@@ -317,8 +317,8 @@ TEST_F(MariaDb, ADatabaseThatIsNotKineComesBackWithAllItHas) {
   }
 }
 
-TEST_F(MariaDb, ForeignKeysComeBackUnderTheirNames) {
-  Run("CREATE DATABASE app");
+TEST_F(MariaDb, ForeignKeysAndDefaultsComeBack) {
+  Run("CREATE DATABASE app COLLATE utf8mb3_polish_ci");
   Run("CREATE TABLE app.parent (id INT PRIMARY KEY)");
   Run("CREATE TABLE app.child (id INT, CONSTRAINT named FOREIGN KEY (id) REFERENCES parent (id), "
       "FOREIGN KEY (id) REFERENCES parent (id))");
@@ -332,7 +332,14 @@ TEST_F(MariaDb, ForeignKeysComeBackUnderTheirNames) {
         "SELECT GROUP_CONCAT(schema_name ORDER BY 1) FROM information_schema.schemata WHERE "
         "schema_name LIKE 'app%' OR schema_name = 'other'");
   };
+  EXPECT_THAT(taken->payload, HasSubstr("\nALTER DATABASE CHARACTER SET utf8mb3 COLLATE"));
+  const auto collation = [&] {
+    return One(
+        "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = "
+        "'app'");
+  };
   Run("INSERT INTO app.parent VALUES (2)");
+  Run("ALTER DATABASE app COLLATE latin1_bin");
   for (int i = 0; i < 2; ++i) {
     const Status status = Bring(*store, *taken, /*clean=*/true);
     ASSERT_TRUE(status.ok()) << status;
@@ -342,6 +349,7 @@ TEST_F(MariaDb, ForeignKeysComeBackUnderTheirNames) {
             "FROM information_schema.referential_constraints WHERE constraint_schema = 'app'"),
         "child_ibfk_1 app,named app");
     EXPECT_EQ(databases(), "app");
+    EXPECT_EQ(collation(), "utf8mb3_polish_ci");
   }
 
   // One of another database would follow the old table.
@@ -360,6 +368,7 @@ TEST_F(MariaDb, ForeignKeysComeBackUnderTheirNames) {
   Run("SET foreign_key_checks = 1");
   const Status again = Bring(*store, *taken, /*clean=*/false);
   ASSERT_TRUE(again.ok()) << again;
+  EXPECT_EQ(collation(), "utf8mb3_polish_ci");
   Run("INSERT INTO other.c VALUES (1)");
   EXPECT_FALSE(root_->Run("INSERT INTO other.c VALUES (2)").ok());
 
@@ -374,7 +383,7 @@ TEST_F(MariaDb, ARestoreChangesNoOtherDatabase) {
   Run("CREATE PROCEDURE live.p() SELECT 1");
   Run("CREATE TRIGGER `live`.tr BEFORE INSERT ON live.t FOR EACH ROW SET new.id = 1");
   // What was made before keeps the collation of then: the dump alters the database around it.
-  Run("ALTER DATABASE live CHARACTER SET latin1");
+  Run("ALTER DATABASE live CHARACTER SET utf8mb3 COLLATE utf8mb3_polish_ci");
   const auto taken = Take(*Open("live"));
   ASSERT_TRUE(taken.ok()) << taken.status();
   ASSERT_THAT(taken->payload, HasSubstr("ALTER DATABASE `live`"));
@@ -393,7 +402,7 @@ TEST_F(MariaDb, ARestoreChangesNoOtherDatabase) {
         name + " AND event_object_schema = " + name + ") AS x");
   };
   const std::string as_made = collations("live");
-  EXPECT_EQ(as_made, "latin1_swedish_ci,utf8mb4_unicode_ci,utf8mb4_unicode_ci");
+  EXPECT_EQ(as_made, "utf8mb3_polish_ci,utf8mb4_unicode_ci,utf8mb4_unicode_ci");
 
   Run("ALTER DATABASE live COLLATE latin1_bin");
   Run("DROP TRIGGER live.tr");
@@ -401,7 +410,6 @@ TEST_F(MariaDb, ARestoreChangesNoOtherDatabase) {
   EXPECT_TRUE(other.ok()) << other;
   EXPECT_EQ(collations("copy"), as_made);
   EXPECT_EQ(collations("live"), "latin1_bin,utf8mb4_unicode_ci");
-  Run("ALTER DATABASE live CHARACTER SET latin1");
   for (const bool clean : {true, false}) {
     const Status status = Bring(*Open("live"), *taken, clean);
     EXPECT_TRUE(status.ok()) << status;
