@@ -286,6 +286,9 @@ TEST_F(MariaDb, ADatabaseThatIsNotKineComesBackWithAllItHas) {
   Run("CREATE VIEW v AS SELECT id FROM parent");
   Run("CREATE TRIGGER tr BEFORE INSERT ON child FOR EACH ROW SET @a = ';'");
   Run("CREATE PROCEDURE p() BEGIN\n# don't; \"\nSELECT 'a;b'; # `\nEND");
+  Run("SET sql_mode = 'NO_BACKSLASH_ESCAPES'");
+  Run("CREATE FUNCTION f() RETURNS TEXT DETERMINISTIC RETURN 'x\\'");
+  Run("SET sql_mode = ''");
   Run("CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO SELECT 1");
   const auto taken = Take(*store);
   ASSERT_TRUE(taken.ok()) << taken.status();
@@ -305,7 +308,10 @@ TEST_F(MariaDb, ADatabaseThatIsNotKineComesBackWithAllItHas) {
     EXPECT_EQ(One("SELECT COUNT(*) FROM information_schema.events WHERE event_schema = 'app'"),
               all ? "1" : "0");
     EXPECT_EQ(One("SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = 'app'"),
-              all ? "1" : "0");
+              all ? "2" : "0");
+    if (all) {
+      EXPECT_EQ(One("SELECT HEX(f())"), "785C");
+    }
     EXPECT_EQ(One("SELECT COUNT(*) FROM information_schema.views WHERE table_schema = 'app'"),
               all ? "1" : "0");
     EXPECT_EQ(

@@ -151,6 +151,22 @@ TEST(DumpReader, WhatIsNotKineIsReadOver) {
   EXPECT_EQ(with_table->kine->revision, 0);
 }
 
+TEST(DumpReader, ABackslashIsItselfWhereTheModeSaysSo) {
+  const std::string others =
+      "SET @saved_sql_mode = @@sql_mode ;\n"
+      "/*!50003 SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES' */ ;\nDELIMITER ;;\n"
+      "CREATE PROCEDURE `p`()\nbegin set sql_mode = ''; select 'a\\', 'b''\\'; end;;\nDELIMITER ;\n"
+      "/*!50003 SET sql_mode = @saved_sql_mode */ ;\n"
+      "INSERT INTO `t` VALUES ('a\\'b');\n"
+      "SET sql_mode='NO_BACKSLASH_ESCAPES';\nINSERT INTO `t` VALUES ('\\');\n"
+      "SET sql_mode='STRICT_ALL_TABLES';\nINSERT INTO `t` VALUES ('a\\'');\n";
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const StatusOr<DumpFacts> facts = Read(Dump(others), seed);
+    ASSERT_TRUE(facts.ok()) << facts.status();
+    EXPECT_THAT(facts->objects, ElementsAre("PROCEDURE"));
+  }
+}
+
 TEST(DumpReader, WhoseWhatElseIsIsTold) {
   const std::string others =
       "/*!50001 CREATE VIEW `v` AS SELECT 1 AS `definer`*/;\n"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace holdfast::mysqldump {
 namespace {
@@ -188,6 +189,9 @@ Status SqlLexer::EndWord() {
     state_ = State::kDelimiter;
     return OkStatus();
   }
+  if (first) in_set_ = IsKeyword(token_, "SET");
+  if (mode_due_) plain_backslash_ = false;  // = @saved_sql_mode: as the dump begins
+  mode_due_ = in_set_ && IsKeyword(token_, "SQL_MODE");
   return tokens_.Word(token_);
 }
 
@@ -266,7 +270,8 @@ StatusOr<std::size_t> SqlLexer::StringRun(ByteSpan bytes) {
   // The search for the quote goes on where it was, however many escapes stand before it.
   std::size_t position = 0, quote = find(bytes, quote_);
   while (true) {
-    const std::size_t run = find(bytes.subspan(position, quote - position), '\\');
+    const ByteSpan rest = bytes.subspan(position, quote - position);
+    const std::size_t run = plain_backslash_ ? rest.size() : find(rest, '\\');
     RETURN_IF_ERROR(Append(bytes.subspan(position, run)));
     position += run;
     if (position == quote) {
@@ -340,17 +345,22 @@ Status SqlLexer::BeginLiteral(State state) {
   first_token_ = false;
   state_ = state;
   pending_size_ = 0;
+  in_mode_ = std::exchange(mode_due_, false);
+  if (in_mode_) token_.clear();
   ASSIGN_OR_RETURN(wanted_, tokens_.BeginLiteral());
   return OkStatus();
 }
 
 Status SqlLexer::EndLiteral() {
   state_ = State::kText;
+  if (in_mode_) plain_backslash_ = token_.find("NO_BACKSLASH_ESCAPES") != std::string::npos;
   RETURN_IF_ERROR(FlushLiteral());
   return tokens_.EndLiteral();
 }
 
 Status SqlLexer::Append(ByteSpan piece) {
+  if (in_mode_)
+    for (const std::uint8_t c : piece) Keep(c);
   if (!wanted_ || piece.empty()) return OkStatus();
   if (pending_size_ + piece.size() > pending_.size() || piece.size() >= kDirectPiece) {
     RETURN_IF_ERROR(FlushLiteral());
@@ -372,6 +382,7 @@ Status SqlLexer::EndStatement() {
   state_ = State::kText;
   in_statement_ = false;
   first_token_ = true;
+  in_set_ = mode_due_ = false;
   return tokens_.EndStatement(bytes);
 }
 

@@ -4,7 +4,8 @@
 //   words and numbers    CREATE, 12, -3, 1.5e10, NULL, _binary
 //   `names`              a backtick in them is doubled
 //   'literals'           escapes \0 \b \n \r \t \Z; any other escaped character is itself; '' is a quote; also "..."
-//                        and 0x6869
+//                        and 0x6869. After SET sql_mode = '...NO_BACKSLASH_ESCAPES...', until it is set again, as around
+//                        a routine that was made so, a backslash is itself.
 //   comments             "-- ..." and "#..." to the end of the line, /* ... */; what stands in /*! ... */ and /*M! ... */
 //                        is executed, so it is text like any other, but for version 999999, which no server has
 //   DELIMITER ;;         the client's own command, around bodies that hold semicolons
@@ -109,7 +110,9 @@ class SqlLexer {
   std::uint64_t statement_begin_ = 0, token_begin_ = 0;
   bool first_token_ = true;
   bool long_delimiter_ = false;  // ";;"
-  std::string token_;            // word, name, comment, delimiter, opener
+  // In SET; its value is due, after "sql_mode"; that is the literal being read; what it said of backslashes.
+  bool in_set_ = false, mode_due_ = false, in_mode_ = false, plain_backslash_ = false;
+  std::string token_;  // word, name, comment, delimiter, opener, mode
 
   std::uint8_t quote_ = '\'';
   bool wanted_ = false;
