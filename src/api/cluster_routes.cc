@@ -24,6 +24,11 @@ StatusOr<std::string> InfoJson(ClusterBackend& backend) {
   return info.Encode();
 }
 
+StatusOr<std::string> LineageJson(ClusterBackend& backend) {
+  ASSIGN_OR_RETURN(const ClusterInfo info, backend.Info());
+  return info.LineageOnly().Encode();
+}
+
 StatusOr<std::string> BootstrapJson(ClusterBackend& backend) {
   ASSIGN_OR_RETURN(const Secret bootstrap, backend.Bootstrap());
   return bootstrap.reveal();
@@ -78,6 +83,8 @@ std::vector<Route> ClusterRoutes(ClusterBackend& backend, std::string_view distr
   using Request = const ApiRequest&;
   return {
       {"GET", "/db/info", Access::kServer, answer([b](Request) { return Json(InfoJson(*b)); })},
+      {"GET", v1("lineage"), Access::kAnyone,
+       answer([b](Request) { return Json(LineageJson(*b)); })},
       {"GET", v1("server-bootstrap"), Access::kServer,
        answer([b](Request) { return Json(BootstrapJson(*b)); })},
       {"GET", v1("config"), Access::kServer,

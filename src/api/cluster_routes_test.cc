@@ -12,7 +12,12 @@ using ::testing::HasSubstr;
 
 class FakeCluster final : public ClusterBackend {
  public:
-  StatusOr<ClusterInfo> Info() override { return ClusterInfo{.cluster_id = "c1"}; }
+  StatusOr<ClusterInfo> Info() override {
+    return ClusterInfo{.members = {{7, "m-secret", {"https://p-secret"}, {"https://c-secret"}}},
+                       .cluster_id = "c1",
+                       .former_cluster_ids = {"c0"},
+                       .node_name = "n-secret"};
+  }
   StatusOr<Secret> Bootstrap() override { return Secret("{}\n"); }
   ClusterConfig Config() override { return {{{"a", "1"}}}; }
   NodeStatus Self() override { return {.node = {.name = "n1", .role = kServerRole}}; }
@@ -62,6 +67,7 @@ TEST_F(ClusterRoutesTest, AgentsMayOnlyDoWhatIsAgents) {
     found[route.method + " " + route.path] = route.access;
   using enum Route::Access;
   EXPECT_EQ(found, (std::map<std::string, Route::Access>{{"GET /db/info", kServer},
+                                                         {"GET /v1-x/lineage", kAnyone},
                                                          {"GET /v1-x/server-bootstrap", kServer},
                                                          {"GET /v1-x/config", kServer},
                                                          {"GET /v1-x/node", kServer},
@@ -79,6 +85,9 @@ TEST_F(ClusterRoutesTest, AgentsMayOnlyDoWhatIsAgents) {
 
 TEST_F(ClusterRoutesTest, EachReachesTheServerWithItsWords) {
   EXPECT_THAT(Call("GET", "/db/info").body, HasSubstr("\"clusterID\":\"c1\""));
+  EXPECT_EQ(Call("GET", "/v1-x/lineage").body,
+            "{\"members\":[{\"ID\":7}],\"clusterID\":\"c1\",\"formerClusterIDs\":[\"c0\"]}\n")
+      << "ids, and nothing else";
   EXPECT_EQ(Call("GET", "/v1-x/server-bootstrap").body, "{}\n");
   EXPECT_THAT(Call("GET", "/v1-x/servers").body, HasSubstr("\"clusterID\":\"c1\""));
   EXPECT_EQ(Call("GET", "/v1-x/config").body, "{\"a\":\"1\"}\n");

@@ -26,11 +26,18 @@ Status Refusal(const OwnData& own, const PeerAnswer& answer, Standing standing,
                const std::string& program) {
   const std::string& url = answer.server.url;
   const std::string now = answer.info->cluster_id;
+  const std::string token =
+      answer.other_token
+          ? fmt::format(
+                " The token there is another than this server's (as after a restore to a "
+                "time before a rotation): give the one that `{} token show` prints there.",
+                program)
+          : "";
   const std::string rejoin = fmt::format(
       "To join the cluster as it is now, keeping these data aside: {} server --rejoin --server {} "
       "--token TOKEN. Or by hand: stop the server, move server/db/etcd below its data directory "
-      "away, and start it with --server {}. Snapshots stay where they are.",
-      program, url, url);
+      "away, and start it with --server {}. Snapshots stay where they are.{}",
+      program, url, url, token);
   switch (standing) {
     case Standing::kFormer:
       return WithHint(
@@ -44,8 +51,8 @@ Status Refusal(const OwnData& own, const PeerAnswer& answer, Standing standing,
           PermissionDeniedError("this server (member {:x}) was removed from the cluster, says {}",
                                 own.member_id, url),
           fmt::format("Started again with --server {} it joins as a new member; its data are set "
-                      "aside then.",
-                      url));
+                      "aside then.{}",
+                      url, token));
     case Standing::kForeign:
       return WithHint(PermissionDeniedError("the data here are of another cluster ({}) than that "
                                             "at {} ({}), which --server names",

@@ -1,6 +1,9 @@
 // Keeps data from before a reset, or of a member that was removed, from being served: a server with data asks the servers
 // it knows what the cluster is now, before its etcd starts and while it runs.
 //
+// The tokens need not be alike: a restore to a time before a rotation brings the token of that time back. What is asked
+// then is no secret, and the TLS connection proves that a server of our CA answers.
+//
 // Nobody can be asked: it starts, and etcd's own rules hold (an old member alone has no quorum, and a cluster id of its
 // own).
 #pragma once
@@ -46,7 +49,8 @@ struct KnownServer {
 };
 struct PeerAnswer {
   KnownServer server;
-  StatusOr<ClusterInfo> info;
+  StatusOr<ClusterInfo> info;  // ids alone with another token
+  bool other_token = false;    // it does not take ours
 };
 
 struct FenceVerdict {

@@ -54,6 +54,15 @@ TEST(Fence, OneAnswerIsEnoughAndSaysHowToGoOn) {
   EXPECT_THAT(HintOf(verdict.refusal), HasSubstr("--rejoin --server https://d"));
 }
 
+TEST(Fence, AnotherTokenThereIsToldWithTheRefusal) {
+  PeerAnswer answer{{"d", "https://d"}, Peer("c3", {9}, {"c2"})};
+  EXPECT_THAT(HintOf(Judge({answer}).refusal), ::testing::Not(HasSubstr("token show")));
+  answer.other_token = true;
+  const FenceVerdict verdict = Judge({answer});
+  EXPECT_EQ(verdict.standing, Standing::kFormer);
+  EXPECT_THAT(HintOf(verdict.refusal), HasSubstr("holdfast token show"));
+}
+
 TEST(Fence, AForeignClusterCountsOnlyWhereServerPoints) {
   EXPECT_EQ(Judge({{{"", "https://a"}, Peer("c9", {9})}}).standing, Standing::kForeign);
   EXPECT_TRUE(Judge({{{"b", "https://b"}, Peer("c9", {9})}}).refusal.ok());

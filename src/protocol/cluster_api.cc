@@ -110,10 +110,20 @@ StatusOr<NodeStatus> StatusFrom(const Json& json) {
 
 }  // namespace
 
+ClusterInfo ClusterInfo::LineageOnly() const {
+  ClusterInfo out{.cluster_id = cluster_id, .former_cluster_ids = former_cluster_ids};
+  for (const ClusterMember& m : members) out.members.push_back({.id = m.id});
+  return out;
+}
+
 std::string ClusterInfo::Encode() const {
   Json list = Json::array();
   for (const ClusterMember& m : members) {
-    Json json = {{"ID", m.id}, {"name", m.name}, {"peerURLs", m.peer_urls}};
+    Json json = {{"ID", m.id}};
+    if (!m.name.empty() || !m.peer_urls.empty()) {
+      json["name"] = m.name;
+      json["peerURLs"] = m.peer_urls;
+    }
     if (!m.client_urls.empty()) json["clientURLs"] = m.client_urls;
     if (m.is_learner) json["isLearner"] = true;
     list.push_back(std::move(json));

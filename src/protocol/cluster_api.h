@@ -1,6 +1,7 @@
 // What servers, agents and the command line say to each other about the cluster, as JSON:
 //
 //   GET    /db/info                    ClusterInfo; members in RKE2's shape, the rest is ours
+//   GET    /v1-<dist>/lineage          ClusterInfo with ids alone; for anyone (see LineageOnly)
 //   GET    /v1-<dist>/server-bootstrap the bootstrap map as it is (keys/bootstrap.h)
 //   GET    /v1-<dist>/config           ClusterConfig
 //   GET    /v1-<dist>/node             NodeStatus of the server that is asked, also when its etcd has no quorum
@@ -40,6 +41,10 @@ struct ClusterInfo {
   std::string cluster_id;                       // hex
   std::vector<std::string> former_cluster_ids;  // what this cluster was before resets
   std::string node_name;                        // of the server that answers
+
+  // The ids without names and addresses. They are no secrets, and whoever verifies the cluster's CA may rely on them: a
+  // server must learn that its data are old also from one whose token is another than its own (ops/fence.h).
+  ClusterInfo LineageOnly() const;
 
   std::string Encode() const;
   static StatusOr<ClusterInfo> Decode(std::string_view json);

@@ -34,8 +34,14 @@ inline std::vector<PeerAnswer> AskForInfo(const ClusterSetup& setup,
   std::vector<PeerAnswer> answers;
   for (const KnownServer& server : servers)
     answers.push_back({.server = server, .info = UnavailableError("not asked")});
-  AskServers(setup, servers, access,
-             [&](SupervisorClient& client, std::size_t i) { answers[i].info = client.Info(); });
+  AskServers(setup, servers, access, [&](SupervisorClient& client, std::size_t i) {
+    PeerAnswer& answer = answers[i];
+    answer.info = client.Info();
+    answer.other_token = absl::IsUnauthenticated(answer.info.status());
+    if (!answer.other_token) return;
+    answer.info = client.Lineage(setup.distribution.name);
+    if (answer.info.ok()) answer.info->node_name = answer.server.name;
+  });
   return answers;
 }
 

@@ -46,6 +46,10 @@ class FakeNetwork final : public HttpClient {
     if (server == servers_.end()) return UnavailableError("nobody there");
     const std::string what = request.url.substr(path);
     if (what == "/cacerts") return Answer(ca_);
+    if (what == "/v1-holdfast/lineage") {
+      const auto info = ClusterInfo::Decode(server->second);
+      return Answer(info->LineageOnly().Encode());
+    }
     if (request.password.reveal() != "pw") return HttpResponse{.code = 401};
     if (what == "/db/info") return Answer(server->second);
     if (what == "/v1-holdfast/config") return Answer(R"({"a":"1"})");
@@ -87,9 +91,9 @@ class ClusterEntryTest : public ::testing::Test {
   void Know(const std::string& url) {
     ASSERT_TRUE(WriteKnownServers(fs_, setup_.layout, {{"other", url}}).ok());
   }
-  Status Prepare() {
+  Status Prepare(const char* password = "pw") {
     entry_.emplace(setup_);
-    return entry_->Prepare(Secret("pw"));
+    return entry_->Prepare(Secret(password));
   }
   bool HasData() { return Exists(fs_, setup_.layout.etcd_wal()).value(); }
   std::vector<std::string> SetAside() {
@@ -176,6 +180,20 @@ TEST_F(ClusterEntryTest, DataFromBeforeAResetAreRefusedWhoeverSaysSo) {
     EXPECT_EQ(refused.code(), StatusCode::kPermissionDenied) << from;
     EXPECT_THAT(HintOf(refused), HasSubstr(fmt::format("--rejoin --server {}", from)));
   }
+  EXPECT_TRUE(HasData());
+}
+
+TEST_F(ClusterEntryTest, DataFromBeforeAResetAreRefusedWhateverTheTokenThereIs) {
+  MakeData();
+  network_[kSecond] = Info("c2", {1}, {own_.cluster_id});
+  Know(kSecond);
+  for (const char* password : {"rotated", ""}) {
+    const Status refused = Prepare(password);
+    EXPECT_EQ(refused.code(), StatusCode::kPermissionDenied) << password;
+    EXPECT_THAT(HintOf(refused), HasSubstr("token show"));
+  }
+  network_[kSecond] = Info(own_.cluster_id, {own_.member_id});
+  EXPECT_TRUE(Prepare("rotated").ok()) << "a rotation goes on: it is our cluster all the same";
   EXPECT_TRUE(HasData());
 }
 

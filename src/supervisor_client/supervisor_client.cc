@@ -108,6 +108,11 @@ StatusOr<ClusterInfo> SupervisorClient::Info() {
   return info;
 }
 
+StatusOr<ClusterInfo> SupervisorClient::Lineage(std::string_view distribution) {
+  ASSIGN_OR_RETURN(const std::string json, Call("GET", Versioned(distribution, "lineage")));
+  return ClusterInfo::Decode(json);
+}
+
 StatusOr<Secret> SupervisorClient::ServerBootstrap(std::string_view distribution) {
   ASSIGN_OR_RETURN(std::string json, Call("GET", Versioned(distribution, "server-bootstrap")));
   return Secret(std::move(json));

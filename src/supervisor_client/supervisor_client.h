@@ -42,6 +42,8 @@ class SupervisorClient {
   const SupervisorAccess& access() const { return access_; }
 
   StatusOr<ClusterInfo> Info();
+  // The ids alone, whatever our password is.
+  StatusOr<ClusterInfo> Lineage(std::string_view distribution);
   // `distribution` is the name in the path. The bootstrap data are for keys/bootstrap.h; they are secret.
   StatusOr<Secret> ServerBootstrap(std::string_view distribution);
   StatusOr<ClusterConfig> Config(std::string_view distribution);

@@ -35,6 +35,7 @@ def test_who_may_call_what(bench):
     table = [
         ("GET", "/cacerts", (200, 200, 200, 200)), ("GET", "/ping", (200, 200, 200, 200)), ("GET", "/readyz", (200, 200, 200, 200)),
         ("GET", "/livez", (200, 200, 200, 200)), ("GET", "/metrics", (401, 401, 200, 200)), ("GET", "/db/info", (401, 401, 403, 200)),
+        ("GET", "/v1-holdfast/lineage", (200, 200, 200, 200)),
         ("POST", "/db/snapshot", (401, 401, 403, 400)),  # 400: there is no body
         ("GET", "/db/snapshot", (405, 405, 405, 405)), ("PUT", "/db/snapshot", (405, 405, 405, 405)), ("POST", "/ping", (405, 405, 405, 405)),
         ("GET", "/", (404, 404, 404, 404)), ("GET", "/db/info/", (404, 404, 404, 404)), ("GET", "//db/info", (404, 404, 404, 404)),
@@ -58,6 +59,8 @@ def test_who_may_call_what(bench):
     equal(member["name"], (server.db / "etcd/name").read_text())
     check(isinstance(member["ID"], int) and member["peerURLs"][0].startswith("https://127.0.0.1:"), member)
     equal(member["clientURLs"], [f"https://127.0.0.1:{server.client_port}"])
+    lineage = json.loads(server.get("/v1-holdfast/lineage")[1])
+    equal(lineage, {"members": [{"ID": member["ID"]}], "clusterID": info["clusterID"]})  # ids, and nothing else
     error = json.loads(server.get("/db/info", **agent)[1])
     equal((error["kind"], error["apiVersion"], error["status"], error["code"], error["reason"]),
           ("Status", "v1", "Failure", 403, "Forbidden"))

@@ -108,6 +108,39 @@ def test_old_members_that_run_when_the_restored_cluster_returns_end(bench):
     check_restored(cluster)
 
 
+def test_old_members_end_also_when_the_restore_brought_another_token_back(bench):
+    cluster = Cluster(bench).start()
+    cluster.wait_all_ready()
+    first, others = cluster.first, cluster.servers[1:]
+    first.etcdctl("put", "/workload/1", "x")
+    old_token, snapshot = first.token, first.save()
+    cluster.id = cluster_id(first)
+    ok(first.holdfast("token", "rotate", "--new-token=the-new-one"))
+    cluster.stop()
+    for server in others:
+        server.flags = cluster.join_flags()
+    cluster.start_again()
+    others[0].etcdctl("put", "/workload/2", "x")
+    first.stop()  # the others go on: a majority
+    ok(first.restore(snapshot, f"--token={old_token}"))
+    first.start()
+    for server in others:
+        equal(server.process.wait(PATIENCE), 4, "exit code of a fenced server")
+        contains(server.log_text(), "--rejoin")
+        contains(server.log_text(), "The token there is another than this server's")
+        check(server.try_etcdctl("get", "/workload/2", "--command-timeout=2s").code != 0, "it still serves")
+    # And at their start, also without --server.
+    for server, flags in zip(others, ([], [f"--server={first.url}"])):
+        server.flags = []
+        contains(runs_to_its_end(server, *flags, "--token=the-new-one").err, "The token there is another than this server's")
+    equal(workload(first), ["/workload/1"])
+    for server in others:
+        server.flags = cluster.join_flags()  # with the token of before, as they were told
+        server.launch("--rejoin")
+        cluster.wait_joined(server)
+    check_restored(cluster)
+
+
 def test_a_member_that_was_cut_off_during_the_reset_serves_nothing_old(bench):
     cluster = cluster_with_snapshot(bench)
     cluster.start_again()
