@@ -140,6 +140,27 @@ Status RemoveOldBackups(FileSystem& fs, const DataLayout& layout) {
   return OkStatus();
 }
 
+Status CheckEmptyStart(FileSystem& fs, const DataLayout& layout) {
+  const auto entries = fs.List(layout.db());
+  if (absl::IsNotFound(entries.status())) return OkStatus();
+  RETURN_IF_ERROR(entries.status());
+  std::vector<std::string> signs;
+  for (const DirectoryEntry& entry : *entries) {
+    if (entry.name.starts_with(kBackupPrefix)) signs.push_back(JoinPath(layout.db(), entry.name));
+  }
+  if (!ReadKnownServers(fs, layout).empty()) signs.push_back(ServersFile(layout));
+  if (signs.empty()) return OkStatus();
+  const std::string all = Join(signs, ", ");
+  return WithHint(
+      FailedPreconditionError("there is no {}, but {} of a cluster: starting now without --server "
+                              "would begin an empty cluster",
+                              layout.etcd(), all),
+      fmt::format("Give --server to join the cluster again, or restore a snapshot with "
+                  "--cluster-reset --cluster-reset-restore-path. If the cluster is not needed any "
+                  "more, move {} away.",
+                  all));
+}
+
 std::vector<KnownServer> ReadKnownServers(FileSystem& fs, const DataLayout& layout) {
   std::vector<KnownServer> out;
   const auto text = ReadFile(fs, ServersFile(layout), kServersFileMax);

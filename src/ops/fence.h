@@ -69,6 +69,10 @@ StatusOr<std::string> SetDataAside(FileSystem& fs, const DataLayout& layout,
 // db/etcd-backup-<unix>: all but the newest five go.
 Status RemoveOldBackups(FileSystem& fs, const DataLayout& layout);
 
+// OK if a server without data may begin a cluster of its own. kFailedPrecondition if it was one of a cluster: a member
+// that was removed, or whose data somebody took away, begins none because --server was forgotten.
+Status CheckEmptyStart(FileSystem& fs, const DataLayout& layout);
+
 // --- the servers we know, for when the datastore cannot be read: db/servers.json ---
 
 // Empty if there is no file; one that is damaged is as none.

@@ -106,6 +106,21 @@ TEST_F(FenceFilesTest, TheNewestFiveBackupsStay) {
                                 "etcd-backup-8", "etcd-backup-9", "etcd-backup-mine"));
 }
 
+TEST_F(FenceFilesTest, WhoWasOneOfAClusterBeginsNoEmptyOne) {
+  EXPECT_TRUE(CheckEmptyStart(fs_, DataLayout("/new")).ok());
+  EXPECT_TRUE(CheckEmptyStart(fs_, layout_).ok());
+  ASSERT_TRUE(WriteKnownServers(fs_, layout_, {{"n2", "https://b"}}).ok());
+  Status refused = CheckEmptyStart(fs_, layout_);
+  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(MessageOf(refused), HasSubstr("/data/server/db/servers.json"));
+  ASSERT_TRUE(WriteKnownServers(fs_, layout_, {}).ok());
+  EXPECT_TRUE(CheckEmptyStart(fs_, layout_).ok());
+  ASSERT_TRUE(MakeDirectories(fs_, "/data/server/db/etcd-backup-5", 0700).ok());
+  refused = CheckEmptyStart(fs_, layout_);
+  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(HintOf(refused), HasSubstr("--server"));
+}
+
 TEST_F(FenceFilesTest, KnownServersAreWrittenWhenTheyDifferAndReadWhateverStandsThere) {
   EXPECT_THAT(ReadKnownServers(fs_, layout_), IsEmpty());
   const std::vector<KnownServer> servers = {{"n2", "https://b"}, {"n3", "https://c"}};

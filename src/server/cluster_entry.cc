@@ -55,7 +55,8 @@ Status ClusterEntry::Prepare(const Secret& password) {
     RETURN_IF_ERROR(CheckFence(*own, password));
   }
   ASSIGN_OR_RETURN(const bool has_data, Exists(setup_.fs, setup_.layout.etcd_wal()));
-  if (setup_.server_url.empty()) return OkStatus();
+  if (setup_.server_url.empty())
+    return has_data ? OkStatus() : CheckEmptyStart(setup_.fs, setup_.layout);
   return has_data ? Reconcile() : FetchToJoin();
 }
 
@@ -70,6 +71,7 @@ Status ClusterEntry::LeaveTombstone() {
                               setup_.layout.tombstone()),
         "With --server it joins the cluster again; its data are set aside then.");
   }
+  RETURN_IF_ERROR(Fetch());
   ASSIGN_OR_RETURN(const std::string aside,
                    SetDataAside(fs, setup_.layout, "etcd-backup", setup_.clock.Now()));
   LogWarn("This server was removed from the cluster; its data are now in {}, and it joins again",
@@ -78,9 +80,8 @@ Status ClusterEntry::LeaveTombstone() {
 }
 
 Status ClusterEntry::Rejoin(const OwnData& own) {
-  auto http = setup_.make_http();
-  ASSIGN_OR_RETURN(JoinedCluster cluster, FetchCluster(setup_.clock, *http, Request()));
-  switch (StandingWith(own, cluster.info)) {
+  RETURN_IF_ERROR(Fetch());
+  switch (StandingWith(own, cluster_->info)) {
     case Standing::kMember:
       LogInfo("The data here are those of the cluster at {}; --rejoin has nothing to do",
               setup_.server_url);
@@ -99,8 +100,7 @@ Status ClusterEntry::Rejoin(const OwnData& own) {
   ASSIGN_OR_RETURN(const std::string aside,
                    SetDataAside(setup_.fs, setup_.layout, "etcd-old", setup_.clock.Now()));
   LogInfo("The data of cluster {} were moved to {}; joining cluster {}", own.cluster_id, aside,
-          cluster.info.cluster_id);
-  Take(std::move(cluster));
+          cluster_->info.cluster_id);
   return OkStatus();
 }
 
@@ -140,26 +140,26 @@ Status ClusterEntry::Reconcile() {
   return OkStatus();
 }
 
-Status ClusterEntry::FetchToJoin() {
+// The cluster at --server, once; waits for its answer.
+Status ClusterEntry::Fetch() {
+  if (cluster_) return OkStatus();
   if (setup_.token.empty()) {
     return WithHint(
         InvalidArgumentError("--token is required to join the cluster at {}", setup_.server_url),
         "It is in server/token below the data directory of each server of the cluster.");
   }
+  auto http = setup_.make_http();
+  ASSIGN_OR_RETURN(cluster_, FetchCluster(setup_.clock, *http, Request()));
+  bootstrap_ = std::move(cluster_->bootstrap);
+  return OkStatus();
+}
+
+Status ClusterEntry::FetchToJoin() {
   LogInfo("Joining the cluster at {}", setup_.server_url);
-  if (!cluster_) {
-    auto http = setup_.make_http();
-    ASSIGN_OR_RETURN(JoinedCluster cluster, FetchCluster(setup_.clock, *http, Request()));
-    Take(std::move(cluster));
-  }
+  RETURN_IF_ERROR(Fetch());
   joins_ = true;
   std::vector<std::string> former = cluster_->info.former_cluster_ids;
   return AddFormerClusterIds(setup_.fs, setup_.layout, former);
-}
-
-void ClusterEntry::Take(JoinedCluster cluster) {
-  bootstrap_ = std::move(cluster.bootstrap);
-  cluster_ = std::move(cluster);
 }
 
 StatusOr<std::string> ClusterEntry::Join(const std::string& member_name) {

@@ -39,8 +39,9 @@ class ClusterEntry {
   explicit ClusterEntry(const ClusterSetup& setup) : setup_(setup) {}
 
   // Looks at the data and asks the cluster. kPermissionDenied: the data must not be served; the hint says how to go on.
-  // May move data aside: of a removed member, or with --rejoin. A crash in between leaves no live data, and the next start
-  // joins. `password`: what other servers are asked with if there are data.
+  // May move data aside: of a removed member, or with --rejoin, once the cluster at --server has answered. A crash in
+  // between leaves no live data: the next start joins, or is refused without --server (kFailedPrecondition). `password`:
+  // what other servers are asked with if there are data.
   Status Prepare(const Secret& password);
 
   // True after Prepare() if there are no data and the cluster at --server answered.
@@ -57,8 +58,8 @@ class ClusterEntry {
   Status Rejoin(const OwnData& own);
   Status CheckFence(const OwnData& own, const Secret& password);
   Status Reconcile();
+  Status Fetch();
   Status FetchToJoin();
-  void Take(JoinedCluster joined);
 
   const ClusterSetup& setup_;
   bool joins_ = false;

@@ -253,10 +253,19 @@ TEST_F(ClusterEntryTest, ATombstoneNeedsAServerToJoin) {
   EXPECT_THAT(MessageOf(refused), HasSubstr("tombstone file has been detected"));
   EXPECT_TRUE(HasData());
   setup_.server_url = kFirst;
+  EXPECT_EQ(Prepare().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(HasData()) << "nothing moves before the cluster has answered";
+  setup_.server_url = "";
+  EXPECT_EQ(Prepare().code(), StatusCode::kPermissionDenied) << "as before";
+  setup_.server_url = kFirst;
   network_[kFirst] = Info(own_.cluster_id, {9});
   ASSERT_TRUE(Prepare().ok());
   EXPECT_TRUE(entry_->joins());
   EXPECT_FALSE(HasData());
+  setup_.server_url = "";  // the join was interrupted, and --server is forgotten
+  const Status empty = Prepare();
+  EXPECT_EQ(empty.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(MessageOf(empty), HasSubstr("would begin an empty cluster"));
 }
 
 }  // namespace
