@@ -109,6 +109,18 @@ TEST_F(IdentityTest, TokenFilesAreRke2s) {
   EXPECT_EQ(Read(layout_.agent_token()), Read(layout_.token()));
 }
 
+TEST_F(IdentityTest, AnAgentsPasswordIsTheirOwnIfItIsNotTheServersOfTheSameFile) {
+  EXPECT_TRUE(OwnAgentPassword(fs_, layout_)->empty()) << "no file";
+  MakeAll();
+  TokenFileOptions tokens{
+      .distribution = "holdfast", .password = Secret("s"), .agent_password = {}};
+  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, tokens).ok());
+  EXPECT_TRUE(OwnAgentPassword(fs_, layout_)->empty());
+  tokens.agent_password = Secret("a");
+  ASSERT_TRUE(WriteTokenFiles(fs_, layout_, tokens).ok());
+  EXPECT_EQ(OwnAgentPassword(fs_, layout_)->reveal(), "a");
+}
+
 TEST_F(IdentityTest, WithoutATokenThePasswordIsEmpty) {
   EXPECT_TRUE(ServerPassword(fs_, layout_, Secret())->empty());
 }

@@ -91,6 +91,15 @@ Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFile
   return WriteIfDifferent(fs, layout.passwd(), passwd.Format().reveal());
 }
 
+StatusOr<Secret> OwnAgentPassword(FileSystem& fs, const DataLayout& layout) {
+  const auto passwd = ReadPasswdFile(fs, layout);
+  if (absl::IsNotFound(passwd.status())) return Secret();
+  RETURN_IF_ERROR(passwd.status());
+  Secret agent = passwd->PasswordOf("node");
+  // Compared within the file: it may be from before a rotation of the servers' token, which is the agents' too then.
+  return agent == passwd->PasswordOf("server") ? Secret() : agent;
+}
+
 StatusOr<PasswdFile> ReadPasswdFile(FileSystem& fs, const DataLayout& layout) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(fs, layout.passwd(), kPasswdBytesMax));
   auto passwd = PasswdFile::Parse(text);

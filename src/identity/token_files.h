@@ -31,6 +31,9 @@ struct TokenFileOptions {
 // Writes the token files for the CA in tls/server-ca.crt and the rows of the passwd file, where they are not so already.
 Status WriteTokenFiles(FileSystem& fs, const DataLayout& layout, const TokenFileOptions& options);
 
+// The agents' password, if the passwd file has one that is not the servers'; else empty.
+StatusOr<Secret> OwnAgentPassword(FileSystem& fs, const DataLayout& layout);
+
 StatusOr<PasswdFile> ReadPasswdFile(FileSystem& fs, const DataLayout& layout);
 
 }  // namespace holdfast

@@ -352,18 +352,18 @@ class Server final : public ApiBackend {
       password = NewPassword(context_.random);
       LogInfo("A new token was made; it is in {}", layout_.token());
     }
-    if (entry.bootstrap()) RETURN_IF_ERROR(KeepAgentPassword());
+    RETURN_IF_ERROR(KeepAgentPassword());
     RETURN_IF_ERROR(MakeServerFiles(fs_, layout_, files_));
     ASSIGN_OR_RETURN(passwd_, ReadPasswdFile(fs_, layout_));
     return MakeDirectories(fs_, layout_.etcd(), 0700);
   }
 
-  // The cluster's agents have a token of their own, which this server was not told.
+  // The cluster's agents may have a token of their own, which this server was not told. A lone server is told all there is.
   Status KeepAgentPassword() {
-    if (!files_.tokens.agent_password.empty()) return OkStatus();
-    ASSIGN_OR_RETURN(const PasswdFile passwd, ReadPasswdFile(fs_, layout_));
-    const Secret agent = passwd.PasswordOf("node");
-    if (agent != files_.tokens.password) files_.tokens.agent_password = agent;
+    const bool one_of_several =
+        !options_.server_url.empty() || !ReadKnownServers(fs_, layout_).empty();
+    if (!files_.tokens.agent_password.empty() || !one_of_several) return OkStatus();
+    ASSIGN_OR_RETURN(files_.tokens.agent_password, OwnAgentPassword(fs_, layout_));
     return OkStatus();
   }
 

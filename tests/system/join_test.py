@@ -225,6 +225,23 @@ def test_a_token_is_rotated(bench):
     check(refused.code == 4 and "token" in refused.err, refused)
 
 
+def test_a_server_that_was_not_told_the_agents_token_keeps_it(bench):
+    first = Node(bench, "n1").start("--agent-token=for-agents")
+    second, third = Node(bench, "n2").join(first), Node(bench, "n3").join(first)
+    agents = {"user": "node", "password": "for-agents"}
+    first.stop()  # --server does not answer
+    second.stop()
+    second.join(first)
+    for server in second, third:
+        equal(server.get("/metrics", **agents)[0], 200, server.name)
+    check("Bootstrap data in the datastore are brought up to date" not in second.log_text(), "it changed what the others get")
+    second.stop()
+    first.start("--agent-token=others")  # who is told decides
+    second.join(first)
+    equal(second.get("/metrics", **agents)[0], 401)
+    equal(second.get("/metrics", user="node", password="others")[0], 200)
+
+
 def test_certificates_are_made_anew_when_asked(bench):
     first = Node(bench, "n1").start()
     path = first.server_dir / "tls/etcd/server-client.crt"
