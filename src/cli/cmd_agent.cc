@@ -12,19 +12,25 @@
 namespace holdfast {
 namespace {
 
-constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kTick = absl::Seconds(1), kRenewalInterval = absl::Minutes(1);
 
 // Calls supervisors for the agent. A token that is no server's and no agents' is told by the answers.
 class Supervisors final : public SupervisorApi {
  public:
-  Supervisors(SupervisorAccess access, NodeRecord self, std::string distribution)
+  // `enrollment` must outlive this.
+  Supervisors(AgentAccess access, NodeRecord self, const EnrollRequest& enrollment)
       : access_(std::move(access)),
         self_(std::move(self)),
-        distribution_(std::move(distribution)),
+        enrollment_(enrollment),
+        distribution_(enrollment.distribution),
         http_(MakeHttpClient()) {}
 
   StatusOr<ClusterView> Look(const std::string& url) override {
-    ASSIGN_OR_RETURN(ServerList list, To(url).Servers(distribution_));
+    ServerList list;
+    RETURN_IF_ERROR(access_.Call([&](const SupervisorAccess& as) -> Status {
+      ASSIGN_OR_RETURN(list, To(url, as).Servers(distribution_));
+      return OkStatus();
+    }));
     ClusterView view{.id = std::move(list.cluster_id),
                      .former_ids = std::move(list.former_cluster_ids),
                      .servers = {}};
@@ -39,20 +45,37 @@ class Supervisors final : public SupervisorApi {
   }
 
   Status KeepAlive(const std::string& url) override {
-    return To(url).KeepAlive(distribution_, self_);
+    RETURN_IF_ERROR(access_.Call(
+        [&](const SupervisorAccess& as) { return To(url, as).KeepAlive(distribution_, self_); }));
+    RenewCertificate(url);
+    return OkStatus();
   }
 
  private:
-  SupervisorClient To(const std::string& url) {
-    SupervisorClient client(*http_, url, access_);
+  // By a server that has just answered: a second call within KeepAlive(), once in eight months.
+  void RenewCertificate(const std::string& url) {
+    if (SystemClock().Steady() < renew_at_) return;
+    renew_at_ = SystemClock().Steady() + kRenewalInterval;
+    SupervisorClient client = To(url, access_.access());
+    const Status renewed =
+        RenewAgentCertificate(PosixFileSystem(), SystemClock(), client, enrollment_);
+    // best effort: it is tried again, and the present one lasts for weeks
+    if (!renewed.ok())
+      LogWarn("The client certificate could not be made anew yet: {}", MessageOf(renewed));
+  }
+
+  SupervisorClient To(const std::string& url, const SupervisorAccess& as) {
+    SupervisorClient client(*http_, url, as);
     client.SetPatience(kSupervisorCallTimeout);
     return client;
   }
 
-  const SupervisorAccess access_;
+  AgentAccess access_;
   const NodeRecord self_;
+  const EnrollRequest& enrollment_;
   const std::string distribution_;
   const std::unique_ptr<HttpClient> http_;
+  absl::Duration renew_at_ = -absl::InfiniteDuration();
 };
 
 struct AgentSettings {
@@ -87,10 +110,7 @@ StatusOr<AgentSettings> ReadSettings(const CommandContext& context) {
   return out;
 }
 
-}  // namespace
-
-Status RunAgentCommand(const CommandContext& context) {
-  RETURN_IF_ERROR(ExpectNoPositionals(context));
+Status RunAgent(const CommandContext& context) {
   FileSystem& fs = PosixFileSystem();
   Clock& clock = SystemClock();
   ASSIGN_OR_RETURN(const AgentSettings settings, ReadSettings(context));
@@ -104,20 +124,20 @@ Status RunAgentCommand(const CommandContext& context) {
   LogInfo("Agent {}: etcd's clients on this host reach the cluster at 127.0.0.1:{}",
           settings.node_name, balancer->port());
   const auto http = MakeHttpClient();
-  ASSIGN_OR_RETURN(SupervisorAccess access, EnrollAgent(fs, clock, *http,
-                                                        {.agent_dir = layout.agent(),
-                                                         .server_url = settings.server_url,
-                                                         .token = settings.token,
-                                                         .distribution = distribution,
-                                                         .node_name = settings.node_name,
-                                                         .stop = context.stop}));
+  const EnrollRequest enrollment{.agent_dir = layout.agent(),
+                                 .server_url = settings.server_url,
+                                 .token = settings.token,
+                                 .distribution = distribution,
+                                 .node_name = settings.node_name,
+                                 .stop = context.stop};
+  ASSIGN_OR_RETURN(AgentAccess access, EnrollAgent(fs, clock, *http, enrollment));
   Supervisors supervisors(std::move(access),
                           {.name = settings.node_name,
                            .role = kAgentRole,
                            .address = settings.address,
                            .version = HOLDFAST_VERSION,
                            .run = SystemRandom().Hex(8)},
-                          distribution);
+                          enrollment);
   const Agent agent(fs, clock, supervisors, *balancer,
                     {.server_url = settings.server_url,
                      .state_file = JoinPath(layout.agent(),
@@ -130,6 +150,15 @@ Status RunAgentCommand(const CommandContext& context) {
   }
   notifier.Send("STOPPING=1");
   return agent.removed();
+}
+
+}  // namespace
+
+Status RunAgentCommand(const CommandContext& context) {
+  RETURN_IF_ERROR(ExpectNoPositionals(context));
+  const Status status = RunAgent(context);
+  // Also while it waits for its token or the cluster.
+  return absl::IsCancelled(status) && context.stop.stop_requested() ? OkStatus() : status;
 }
 
 }  // namespace holdfast

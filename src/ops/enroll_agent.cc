@@ -15,21 +15,56 @@ constexpr absl::Duration kTimeout = absl::Minutes(5), kRetryInterval = absl::Sec
 constexpr std::uint64_t kPemBytesMax = 1 * kMiB;
 constexpr char kAgentUser[] = "node", kServerUser[] = "server";
 
+struct TlsFiles {
+  FileSystem& fs;
+  const std::string directory;
+
+  std::string Read(const char* name) const {
+    return ReadFile(fs, JoinPath(directory, name), kPemBytesMax).value_or("");
+  }
+  KeyPair Client() const {
+    return {.certificate_pem = Read("client.crt"), .key_pem = Secret(Read("client.key"))};
+  }
+  Status Write(const char* name, const std::string& text, unsigned mode) const {
+    return WriteFileAtomically(fs, JoinPath(directory, name), text, mode);
+  }
+  // The certificate last: with it everything counts as there.
+  Status Write(const ClientCertificate& made) const {
+    RETURN_IF_ERROR(Write("etcd-server-ca.crt", made.ca_pem, 0644));
+    RETURN_IF_ERROR(Write("client.key", made.key_pem.reveal(), 0600));
+    return Write("client.crt", made.certificate_pem, 0600);
+  }
+};
+
+TlsFiles FilesOf(FileSystem& fs, const EnrollRequest& request) {
+  return {fs, JoinPath(request.agent_dir, "tls")};
+}
+
+// Why another certificate is needed at that time; empty if none is.
+std::string WhyRenew(const TlsFiles& files, const EnrollRequest& request, absl::Time now) {
+  return RenewalReason(
+      files.Client(), files.Read("etcd-server-ca.crt"),
+      {.common_name = fmt::format("{}-agent-{}", request.distribution, request.node_name),
+       .client_auth = true,
+       .now = now});
+}
+
 class Enrollment {
  public:
   Enrollment(FileSystem& fs, Clock& clock, HttpClient& http, const EnrollRequest& request)
-      : fs_(fs),
-        clock_(clock),
-        http_(http),
-        request_(request),
-        tls_(JoinPath(request.agent_dir, "tls")) {}
+      : fs_(fs), clock_(clock), http_(http), request_(request), files_(FilesOf(fs, request)) {}
 
-  StatusOr<SupervisorAccess> Run() {
-    for (const std::string& directory : {request_.agent_dir, tls_}) {
+  StatusOr<AgentAccess> Run() {
+    for (const std::string& directory : {request_.agent_dir, files_.directory}) {
       RETURN_IF_ERROR(MakeDirectories(fs_, directory, 0700));
     }
     ASSIGN_OR_RETURN(token_, ParseServerToken(request_.token.reveal()));
-    if (HasAll()) return Access(Read("server-ca.crt"));
+    if (HasAll()) {
+      return AgentAccess({.user = token_.user.empty() ? kAgentUser : token_.user,
+                          .password = token_.password,
+                          .ca_pem = files_.Read("server-ca.crt")},
+                         token_.user.empty());
+    }
     const Deadline deadline(clock_, kTimeout);
     absl::Duration next_report = clock_.Steady();
     while (true) {
@@ -50,80 +85,84 @@ class Enrollment {
   }
 
  private:
-  std::string Read(const char* name) const {
-    return ReadFile(fs_, JoinPath(tls_, name), kPemBytesMax).value_or("");
-  }
-
-  SupervisorAccess Access(const std::string& ca_pem) const {
-    return {.user = token_.user.empty() ? kAgentUser : token_.user,
-            .password = token_.password,
-            .ca_pem = ca_pem};
-  }
-
   bool HasAll() const {
-    const std::string ca = Read("server-ca.crt"), etcd_ca = Read("etcd-server-ca.crt");
-    const KeyPair pair{.certificate_pem = Read("client.crt"),
-                       .key_pem = Secret(Read("client.key"))};
-    if (ca.empty() || etcd_ca.empty() || !KeyMatches(pair)) return false;
+    const std::string ca = files_.Read("server-ca.crt");
     const auto hash = CaHash(ca);
-    if (!hash.ok() || (!token_.ca_hash.empty() && token_.ca_hash != *hash)) return false;
-    const std::string reason = RenewalReason(
-        pair, etcd_ca, {.common_name = CommonName(), .client_auth = true, .now = clock_.Now()});
+    if (ca.empty() || !hash.ok() || (!token_.ca_hash.empty() && token_.ca_hash != *hash))
+      return false;
+    const KeyPair pair = files_.Client();
+    if (pair.certificate_pem.empty()) return false;
+    const auto info = Inspect(pair.certificate_pem);
+    // One that expires soon will do for a start.
+    std::string reason = WhyRenew(files_, request_, absl::InfinitePast());
+    if (reason.empty() && info->not_after < clock_.Now()) reason = "it has expired";
     if (!reason.empty()) LogInfo("The client certificate is asked for anew: {}", reason);
     return reason.empty();
   }
-  std::string CommonName() const {
-    return fmt::format("{}-agent-{}", request_.distribution, request_.node_name);
-  }
 
-  StatusOr<SupervisorAccess> AskForAll() {
+  StatusOr<AgentAccess> AskForAll() {
     ASSIGN_OR_RETURN(
         SupervisorClient client,
         SupervisorClient::Connect(http_, request_.server_url, request_.token, kAgentUser));
-    SupervisorAccess access = client.access();
-    auto pair = client.MakeClientCertificate(request_.distribution, request_.node_name);
-    // A bare password may be the servers', and agents have one of their own.
-    if (absl::IsUnauthenticated(pair.status()) && token_.user.empty()) {
-      access.user = kServerUser;
-      SupervisorClient as_server(http_, request_.server_url, access);
-      pair = as_server.MakeClientCertificate(request_.distribution, request_.node_name);
-    }
-    if (absl::IsUnauthenticated(pair.status())) {
-      return WithHint(pair.status(),
+    AgentAccess access(client.access(), token_.user.empty());
+    StatusOr<ClientCertificate> pair = UnavailableError("not asked");
+    const Status asked = access.Call([&](const SupervisorAccess& as) {
+      pair = SupervisorClient(http_, request_.server_url, as)
+                 .MakeClientCertificate(request_.distribution, request_.node_name);
+      return pair.status();
+    });
+    if (absl::IsUnauthenticated(asked)) {
+      return WithHint(asked,
                       "Give the token of the cluster's servers or agents with --token; on a "
                       "server: token show.");
     }
-    RETURN_IF_ERROR(pair.status());
+    RETURN_IF_ERROR(asked);
     if (token_.ca_hash.empty()) {
       LogWarn(
           "The token has no CA hash: the certificate authority of {} (hash {}) is trusted on "
           "first use",
-          request_.server_url, CaHash(access.ca_pem).value_or("unknown"));
+          request_.server_url, CaHash(access.access().ca_pem).value_or("unknown"));
     }
-    // The certificate last: with it everything counts as there.
-    RETURN_IF_ERROR(Write("server-ca.crt", access.ca_pem, 0644));
-    RETURN_IF_ERROR(Write("etcd-server-ca.crt", pair->ca_pem, 0644));
-    RETURN_IF_ERROR(Write("client.key", pair->key_pem.reveal(), 0600));
-    RETURN_IF_ERROR(Write("client.crt", pair->certificate_pem, 0600));
+    RETURN_IF_ERROR(files_.Write("server-ca.crt", access.access().ca_pem, 0644));
+    RETURN_IF_ERROR(files_.Write(*pair));
     return access;
-  }
-  Status Write(const char* name, const std::string& text, unsigned mode) {
-    return WriteFileAtomically(fs_, JoinPath(tls_, name), text, mode);
   }
 
   FileSystem& fs_;
   Clock& clock_;
   HttpClient& http_;
   const EnrollRequest& request_;
-  const std::string tls_;
+  const TlsFiles files_;
   ServerToken token_;
 };
 
 }  // namespace
 
-StatusOr<SupervisorAccess> EnrollAgent(FileSystem& fs, Clock& clock, HttpClient& http,
-                                       const EnrollRequest& request) {
+Status AgentAccess::Call(const std::function<Status(const SupervisorAccess&)>& call) {
+  const Status status = call(access_);
+  if (!is_bare_password_ || !absl::IsUnauthenticated(status)) return status;
+  SupervisorAccess other = access_;
+  other.user = access_.user == kAgentUser ? kServerUser : kAgentUser;
+  const Status as_other = call(other);
+  if (as_other.ok()) access_.user = other.user;
+  return as_other;
+}
+
+StatusOr<AgentAccess> EnrollAgent(FileSystem& fs, Clock& clock, HttpClient& http,
+                                  const EnrollRequest& request) {
   return Enrollment(fs, clock, http, request).Run();
+}
+
+Status RenewAgentCertificate(FileSystem& fs, Clock& clock, SupervisorClient& client,
+                             const EnrollRequest& request) {
+  const TlsFiles files = FilesOf(fs, request);
+  const std::string reason = WhyRenew(files, request, clock.Now());
+  if (reason.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(const ClientCertificate made,
+                   client.MakeClientCertificate(request.distribution, request.node_name));
+  RETURN_IF_ERROR(files.Write(made));
+  LogInfo("The client certificate was made anew by {}: {}", client.url(), reason);
+  return OkStatus();
 }
 
 }  // namespace holdfast

@@ -70,7 +70,15 @@ class FakeServer final : public HttpClient {
 
 class EnrollAgentTest : public ::testing::Test {
  protected:
-  StatusOr<SupervisorAccess> Enroll() { return EnrollAgent(fs_, clock_, server_, request_); }
+  StatusOr<SupervisorAccess> Enroll() {
+    ASSIGN_OR_RETURN(const AgentAccess agent, EnrollAgent(fs_, clock_, server_, request_));
+    return agent.access();
+  }
+  Status Renew(const SupervisorAccess& as) {
+    SupervisorClient client(server_, "https://h:9345", as);
+    return RenewAgentCertificate(fs_, clock_, client, request_);
+  }
+  std::string Certificate() { return ReadFile(fs_, Path("client.crt"), 1 << 20).value_or(""); }
   std::string Path(const char* name) { return JoinPath("/data/agent/tls", name); }
   void Use(const std::string& token) { request_.token = Secret(token); }
 
@@ -104,7 +112,7 @@ TEST_F(EnrollAgentTest, WhatItGetsIsKeptAndTheNextStartAsksNobody) {
   EXPECT_EQ(server_.calls, calls);
 }
 
-TEST_F(EnrollAgentTest, WhatIsMissingDamagedOrOldIsAskedForAgain) {
+TEST_F(EnrollAgentTest, WhatIsMissingDamagedOrExpiredIsAskedForAgain) {
   int made = 0;
   const auto asks_again = [&] {
     EXPECT_TRUE(Enroll().ok());
@@ -119,8 +127,27 @@ TEST_F(EnrollAgentTest, WhatIsMissingDamagedOrOldIsAskedForAgain) {
   }
   request_.node_name = "w2";
   EXPECT_TRUE(asks_again());
-  server_.now = clock_.now = kNow + absl::Hours(24 * 300);
+  server_.now = clock_.now = kNow + absl::Hours(24 * 400);
   EXPECT_TRUE(asks_again());
+}
+
+TEST_F(EnrollAgentTest, ACertificateThatExpiresSoonDoesForAStartAndIsRenewedByWhoeverAnswers) {
+  const SupervisorAccess access = Enroll().value();
+  const std::string first = Certificate();
+  ASSERT_TRUE(Renew(access).ok());
+  EXPECT_EQ(Certificate(), first) << "it lasts";
+  server_.now = clock_.now = kNow + absl::Hours(24 * 300);
+  server_.failure = UnavailableError("down");
+  ASSERT_TRUE(Enroll().ok()) << "the others are there";
+  EXPECT_EQ(clock_.Steady(), absl::ZeroDuration());
+  EXPECT_FALSE(Renew(access).ok());
+  EXPECT_EQ(Certificate(), first);
+  server_.failure = OkStatus();
+  ASSERT_TRUE(Renew(access).ok());
+  EXPECT_NE(Certificate(), first);
+  EXPECT_EQ(server_.made, 2);
+  ASSERT_TRUE(Renew(access).ok());
+  EXPECT_EQ(server_.made, 2);
 }
 
 TEST_F(EnrollAgentTest, ItWaitsForTheServerButNotForEver) {
@@ -162,6 +189,23 @@ TEST_F(EnrollAgentTest, ABarePasswordMayBeTheServers) {
   ASSERT_TRUE(access.ok()) << access.status();
   EXPECT_EQ(access->user, "server");
   EXPECT_THAT(server_.users, ::testing::ElementsAre("node", "server"));
+  // The next start asks nobody, and finds out when it calls.
+  AgentAccess agent = EnrollAgent(fs_, clock_, server_, request_).value();
+  std::vector<std::string> called;
+  const auto call = [&](const SupervisorAccess& as) -> Status {
+    called.push_back(as.user);
+    return as.user == server_.user ? OkStatus() : UnauthenticatedError("no");
+  };
+  EXPECT_TRUE(agent.Call(call).ok());
+  EXPECT_TRUE(agent.Call(call).ok());
+  EXPECT_THAT(called, ::testing::ElementsAre("node", "server", "server"));
+  server_.user = "nobody";
+  EXPECT_TRUE(absl::IsUnauthenticated(agent.Call(call)));
+  Use("K10" + *CaHash(Ca().certificate_pem) + "::node:pw");  // this one says whose it is
+  agent = EnrollAgent(fs_, clock_, server_, request_).value();
+  called.clear();
+  EXPECT_FALSE(agent.Call(call).ok());
+  EXPECT_THAT(called, ::testing::ElementsAre("node"));
 }
 
 }  // namespace

@@ -255,6 +255,27 @@ def test_certificates_are_made_anew_when_asked(bench):
     equal((first.server_dir / "tls/server-ca.crt").read_bytes(), ca)
 
 
+def expires_soon(bench, server, tls, name):
+    """Another certificate for the agent's key, with 99 days left."""
+    ca = server.data_dir / "server/tls/etcd/server-ca"
+    bench.ok("openssl", "req", "-new", "-key", tls / "client.key", "-subj", f"/CN={name}", "-out", bench.dir / "request.pem")
+    (bench.dir / "usage").write_text("extendedKeyUsage = clientAuth\n")
+    bench.ok("openssl", "x509", "-req", "-in", bench.dir / "request.pem", "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial",
+             "-CAserial", bench.dir / "serial", "-days", "99", "-extfile", bench.dir / "usage", "-out", tls / "client.crt")
+
+
+def test_an_agent_with_the_servers_password_starts_again_where_agents_have_their_own(bench):
+    server = Node(bench, "n1").start("--agent-token=for-agents")
+    for _ in range(2):
+        agent = bench.spawn([server.program, "agent", f"--server={server.url}", f"--token={server.password}", "--node-name=w1",
+                             "--node-ip=127.0.0.1", f"--etcd-client-port={bench.port()}"], "agent.log",
+                            env={"HOLDFAST_DATA_DIR": str(bench.dir / "agent"), "HOLDFAST_CONFIG_FILE": str(bench.dir / "none")})
+        wait_for(lambda: nodes(server).get("w1", {}).get("ready"), "the agent to be Ready")
+        agent.terminate()
+        equal(agent.wait(30), 0)
+        check(server.holdfast("node", "remove", "w1", "--force").code == 0)
+
+
 def test_an_agent_reaches_the_cluster_on_its_own_port(bench):
     first, second, _ = three(bench)
     wait_for(lambda: len(nodes(first)) == 3 and all(n["ready"] for n in nodes(first).values()), "all to be ready")
@@ -280,6 +301,18 @@ def test_an_agent_reaches_the_cluster_on_its_own_port(bench):
     wait_for(lambda: etcdctl("put", "/k", "2").code == 0, "the agent to use another server")
     agent.terminate()
     equal(agent.wait(30), 0)
+    expires_soon(bench, first, data / "agent/tls", "holdfast-agent-w1")
+    before = (data / "agent/tls/client.crt").read_text()
     agent = launch()  # the server it was told of is down
     wait_for(lambda: etcdctl("get", "/k").code == 0, "the agent to remember the others")
+    wait_for(lambda: (data / "agent/tls/client.crt").read_text() != before, "another server to renew the certificate")
+    wait_for(lambda: etcdctl("get", "/k").code == 0, "the new certificate to be taken")
+    agent.terminate()
+    equal(agent.wait(30), 0)
+    shutil.rmtree(data / "agent/tls")
+    (bench.dir / "agent.log").unlink()
+    agent = launch()  # and now it needs the server that is down
+    wait_for(lambda: "Waiting for the cluster" in (bench.dir / "agent.log").read_text(), "the agent to wait")
+    agent.terminate()
+    equal(agent.wait(30), 0, "exit code of an agent that was stopped while it waited")
     check(first.password not in (bench.dir / "agent.log").read_text(), "a secret is in the log")
