@@ -98,5 +98,28 @@ TEST_F(RotateTokenTest, AfterAnEndAnywhereOneOfBothOpensAndAgainFinishesIt) {
   }
 }
 
+TEST_F(RotateTokenTest, AfterAnEndBeforeTheLastStepTheNewTokenFinishesItToo) {
+  int calls = 0;
+  etcd_.refuse = [&](std::string_view) -> Status {
+    return ++calls == 4 ? UnavailableError("lost") : OkStatus();
+  };
+  EXPECT_FALSE(Rotate("new").ok());
+  etcd_.refuse = nullptr;
+  EXPECT_TRUE(Opens("old"));
+  EXPECT_TRUE(Opens("new"));
+  tokens_.password = Secret("new");  // as the files say, and so the next start
+  ASSERT_TRUE(Rotate("new").ok());
+  EXPECT_FALSE(Opens("old"));
+  EXPECT_TRUE(Opens("new"));
+  EXPECT_EQ(Rotate("new").status().code(), StatusCode::kInvalidArgument) << "nothing is left to do";
+}
+
+TEST_F(RotateTokenTest, NoOtherTokenOpensAnythingAfterwards) {
+  StoreSealedWith("left over");
+  ASSERT_TRUE(Rotate("new").ok());
+  EXPECT_EQ(etcd_.keys.size(), 1u);
+  EXPECT_TRUE(Opens("new"));
+}
+
 }  // namespace
 }  // namespace holdfast
