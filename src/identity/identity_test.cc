@@ -121,6 +121,12 @@ TEST_F(IdentityTest, AnAgentsPasswordIsTheirOwnIfItIsNotTheServersOfTheSameFile)
   EXPECT_EQ(OwnAgentPassword(fs_, layout_)->reveal(), "a");
 }
 
+TEST_F(IdentityTest, TheHashOfTheTokenThatOpensIsThatOfTheKeyThatIsThere) {
+  EXPECT_EQ(OpeningTokenHash({}, "aa"), "aa");
+  EXPECT_EQ(OpeningTokenHash({"/bootstrap/aa", "/bootstrap/bb"}, "aa"), "aa");
+  EXPECT_EQ(OpeningTokenHash({"/bootstrap/bb"}, "aa"), "bb");
+}
+
 TEST_F(IdentityTest, WithoutATokenThePasswordIsEmpty) {
   EXPECT_TRUE(ServerPassword(fs_, layout_, Secret())->empty());
 }

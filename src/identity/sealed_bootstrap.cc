@@ -1,6 +1,6 @@
 #include "identity/sealed_bootstrap.h"
 
-#include <vector>
+#include <algorithm>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -13,7 +13,12 @@ StatusOr<std::optional<BootstrapData>> OpenBootstrap(
     const std::map<std::string, std::string>& sealed, const Secret& password,
     std::string_view source) {
   if (sealed.empty()) return std::optional<BootstrapData>();
-  if (sealed.size() > 1) LogWarn("found multiple bootstrap keys in {}", source);
+  if (sealed.size() > 1) {
+    LogWarn(
+        "found multiple bootstrap keys in {}: each opens with a token of its own; token rotate, "
+        "also with the present token as --new-token, leaves the one in force",
+        source);
+  }
   const auto ours = sealed.find(BootstrapKeyName(password));
   if (ours == sealed.end()) {
     std::vector<std::string> hashes;
@@ -40,6 +45,12 @@ StatusOr<std::optional<BootstrapData>> OpenBootstrap(
   auto data = DecodeBootstrap(*plaintext);
   RETURN_IF_ERROR(data.status(), "{} in {}", ours->first, source);
   return std::optional<BootstrapData>(*std::move(data));
+}
+
+std::string OpeningTokenHash(const std::vector<std::string>& keys, const std::string& own) {
+  const std::string own_key = std::string(kBootstrapKeyPrefix) + own;
+  if (keys.empty() || std::find(keys.begin(), keys.end(), own_key) != keys.end()) return own;
+  return keys.back().substr(kBootstrapKeyPrefix.size());
 }
 
 }  // namespace holdfast

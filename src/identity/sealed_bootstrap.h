@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/redacted.h"
 #include "base/status.h"
@@ -17,5 +18,10 @@ namespace holdfast {
 StatusOr<std::optional<BootstrapData>> OpenBootstrap(
     const std::map<std::string, std::string>& sealed, const Secret& password,
     std::string_view source);
+
+// The hash of the token that opens what stands below /bootstrap/: `own` if one of the keys has it (or there is none), else
+// that of the key there is. Another server may have rotated the token, and this one go on with the former until its next
+// start.
+std::string OpeningTokenHash(const std::vector<std::string>& keys, const std::string& own);
 
 }  // namespace holdfast

@@ -239,7 +239,7 @@ class Server final : public ApiBackend {
                                .open_s3 = context_.open_s3,
                                .node = node_name_,
                                .cluster_id = cluster_id,
-                               .token_hash = [this] { return TokenHashInForce(); },
+                               .token_hash = [this] { return TokenHashOfDatastore(); },
                                .datastore = [this]() -> StatusOr<std::unique_ptr<Datastore>> {
                                  ASSIGN_OR_RETURN(auto client, keeper_->client());
                                  return EmbeddedEtcd(std::move(client));
@@ -456,9 +456,19 @@ class Server final : public ApiBackend {
     return keeper_->failure();
   }
 
-  std::string TokenHashInForce() {
-    const MutexLock lock(tokens_mutex_);
-    return TokenHash(files_.tokens.password);
+  // What opens a snapshot that is taken now. Without an answer: ours, and the snapshot will fail too.
+  std::string TokenHashOfDatastore() {
+    const std::string own = [&] {
+      const MutexLock lock(tokens_mutex_);
+      return TokenHash(files_.tokens.password);
+    }();
+    std::vector<std::string> keys;
+    if (const auto client = keeper_->client(); client.ok()) {
+      const auto records = (*client)->GetPrefix(std::string(kBootstrapKeyPrefix));
+      for (const etcd::KeyRecord& record : records.value_or(std::vector<etcd::KeyRecord>()))
+        keys.push_back(record.key);
+    }
+    return OpeningTokenHash(keys, own);
   }
 
   const ServerOptions& options_;

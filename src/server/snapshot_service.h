@@ -32,7 +32,7 @@ struct SnapshotServiceContext {
   const SnapshotOptions& options;
   S3Opener open_s3;
   std::string node, cluster_id;
-  std::function<std::string()> token_hash;  // of the token in force
+  std::function<std::string()> token_hash;  // of the token that opens what is saved now
   std::function<std::string()> bootstrap =
       {};  // sealed, for manifests; none: it is in the datastore
   std::function<StatusOr<std::unique_ptr<Datastore>>()> datastore;

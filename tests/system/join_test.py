@@ -1,5 +1,6 @@
 """Several servers on one machine: joining, leaving, and data that are fenced. Needs no namespaces; what hosts and networks do to
 a cluster is in ha_*.py."""
+import hashlib
 import json
 import shutil
 
@@ -217,6 +218,9 @@ def test_a_token_is_rotated(bench):
     equal(second.request("GET", "/v1-holdfast/config", password="the-new-one")[0], 200)
     equal(second.request("GET", "/v1-holdfast/config", password=old.split(":")[-1])[0], 401)
     contains(second.holdfast("token", "show").out, second.token)
+    between = first.save("--name=between")  # by a server that still has the old one
+    manifest = json.loads((between.parent.parent / ".metadata" / between.name).read_text())
+    equal(manifest["holdfast-token-hash"], hashlib.sha256(b"the-new-one").hexdigest()[:12], "the token that opens it")
     first.stop()
     first.start(f"--token={second.token}")
     equal(first.token, second.token)
