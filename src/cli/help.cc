@@ -128,7 +128,9 @@ const std::vector<CommandHelp>& Commands() {
        "Reach the cluster's etcd from a host without one",
        "Joins as a node without etcd: gets a client certificate of its own (DATA/agent/tls), and "
        "passes connections to 127.0.0.1:2379 on to the cluster's servers, whichever live. It "
-       "follows the cluster as servers come and go.",
+       "follows the cluster as servers come and go. etcd has no users here: an agent's host may "
+       "read "
+       "and change all of its data, the list of its members too.",
        {"agent --server https://10.0.0.1:9345 --token-file ./token"}},
       {"node ls",
        kNodeList,
