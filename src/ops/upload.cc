@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "artifact/naming.h"
+#include "base/checksum.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "ops/copy_object.h"
@@ -39,14 +40,53 @@ Status CheckIsOurs(ObjectStore& s3, const SnapshotPlace& place, const UploadRequ
   return OkStatus();  // removed meanwhile; the metadata tell the rest
 }
 
+// Reads the file once more on its way: is it the one that its manifest describes? The manifest knows the digest of the plain
+// payload; of a compressed file only the size is compared here, and its own checksums hold for the rest.
+class AsSaved final : public Sink {
+ public:
+  explicit AsSaved(const Manifest& manifest)  // must outlive this
+      : manifest_(manifest),
+        hashed_(manifest.compression == Compression::kNone),
+        digest_inside_(manifest.datastore == "etcd") {}
+
+  Status Write(ByteSpan data) override {
+    bytes_ += data.size();
+    if (!hashed_) return OkStatus();
+    if (digest_inside_) return trailing_.Write(data);
+    hash_.Update(data);
+    return OkStatus();
+  }
+
+  Status Finish() override {
+    if (bytes_ != manifest_.file_bytes)
+      return DataLossError("it has {} bytes, and had {} when it was saved", bytes_,
+                           manifest_.file_bytes);
+    if (!hashed_) return OkStatus();
+    if (digest_inside_) {
+      RETURN_IF_ERROR(trailing_.Finish());
+      return CheckDigest(trailing_, manifest_.sha256);
+    }
+    const std::string found = HexOf(hash_.Finish());
+    if (manifest_.sha256.empty() || found == manifest_.sha256) return OkStatus();
+    return DataLossError("expected sha256 [{}], got [{}]: the snapshot is damaged",
+                         manifest_.sha256, found);
+  }
+
+ private:
+  const Manifest& manifest_;
+  const bool hashed_, digest_inside_;
+  std::uint64_t bytes_ = 0;
+  TrailingDigest trailing_;  // etcd's snapshots carry theirs
+  Sha256 hash_;              // of the others
+};
+
 Status Upload(const SnapshotPlace& place, LocalStore& local, const UploadRequest& request) {
   ObjectStore& s3 = *place.s3->store;
   ASSIGN_OR_RETURN(const auto original, local.Open(request.name));
-  TrailingDigest digest;
-  const bool plain = request.manifest.compression == Compression::kNone;
+  AsSaved as_saved(request.manifest);
   const Status copied = CopyObject(*original, s3, request.name,
                                    {.attributes = AttributesOf(place, request.manifest),
-                                    .sink = plain ? &digest : nullptr,
+                                    .sink = &as_saved,
                                     .on_progress = request.on_progress,
                                     .stop = request.stop});
   if (absl::IsAlreadyExists(copied)) {

@@ -50,8 +50,8 @@ struct UploadRequest {
   std::stop_token stop = {};
 };
 
-// Copies a snapshot of the directory into place.s3, which must be open: the bytes, then the manifest. A plain snapshot is
-// hashed on the way: one that was damaged on the disk is not uploaded. If the whole snapshot is there already, that is
+// Copies a snapshot of the directory into place.s3, which must be open: the bytes, then the manifest. The bytes are compared
+// with the manifest on the way (the digest of a plain one, the size of all): one that was damaged on the disk is not uploaded. If the whole snapshot is there already, that is
 // success. Then notes in the directory's manifest that nothing is owed any more, or why it still is.
 // The snapshot in the directory stays as it is, whatever happens. Logs the result.
 Status UploadSnapshot(const SnapshotPlace& place, const UploadRequest& request);

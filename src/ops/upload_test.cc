@@ -133,6 +133,36 @@ TEST_F(UploadTest, WhatWasDamagedOnTheDiskIsNotUploaded) {
   EXPECT_THAT(bucket_.Names(), IsEmpty());
 }
 
+TEST_F(UploadTest, ADatabasesSnapshotIsComparedWithItsManifestForNothingInsideSaysWhatItIs) {
+  const std::string content = "SQLite format 3";
+  Manifest manifest{.base = "etcd-snapshot",
+                    .node = "n1",
+                    .created_at = clock_.Now(),
+                    .file_bytes = content.size(),
+                    .snapshot_bytes = content.size(),
+                    .sha256 = HexOf(Sha256Of(BytesOf(content))),
+                    .datastore = "sqlite",
+                    .upload_owed = "not yet"};
+  ASSERT_TRUE(MakeDirectories(fs_, "/db/snapshots", 0700).ok());
+  const auto put = [&](const std::string& name, const std::string& text) {
+    ASSERT_TRUE(WriteFileAtomically(fs_, "/db/snapshots/" + name, text, 0600).ok());
+    ASSERT_TRUE(local_.WriteMetadata(name, manifest.Encode()).ok());
+  };
+  put("a", content);
+  put("b", "SQLite format 4");
+  put("c", content + "+");
+  const auto upload = [&](const std::string& name) {
+    return UploadSnapshot(place_, {.name = name, .manifest = manifest});
+  };
+  EXPECT_TRUE(upload("a").ok());
+  EXPECT_EQ(OwedFor("a"), "");
+  EXPECT_TRUE(absl::IsDataLoss(upload("b")));
+  EXPECT_TRUE(absl::IsDataLoss(upload("c")));
+  manifest.compression = Compression::kZip;
+  EXPECT_TRUE(absl::IsDataLoss(upload("c")));
+  EXPECT_THAT(bucket_.Names(), ElementsAre("a"));
+}
+
 TEST_F(UploadTest, AOneOffUploadThatFailsIsNotOwed) {
   CapturedSnapshot saved = Save();
   saved.manifest.upload_owed.clear();

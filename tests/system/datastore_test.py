@@ -4,11 +4,13 @@ import base64
 import json
 import re
 
+import s3_servers
 from databases import Postgres
 from external_etcd_test import Members
-from harness import check, contains, equal, wait_for
+from harness import BareEtcd, check, contains, equal, wait_for
 from mariadb import MariaDb
 from probe import metrics
+from s3_test import in_s3
 from sqlite_test import Database
 
 
@@ -156,3 +158,70 @@ def test_a_datastore_that_comes_later_is_waited_for_and_why_is_told(bench):
     postgres.start()
     server.wait_ready()
     server.save()
+
+
+# --- S3, for each kind: save, ls, and on a host that knows nothing a list and a restore ---
+
+def by_way_of_a_bucket(bench, endpoint, target, *secure):
+    """Two snapshots of `endpoint`, plain and compressed, each restored from a bucket alone into what target(i) makes."""
+    fake = s3_servers.Fake(bench)
+    bucket = fake.bucket()
+    flags = fake.flags(bucket, "f")
+    before = status(bench, endpoint, *secure)
+    server = bench.server("beside").start(f"--datastore-endpoint={endpoint}", *secure, *flags)
+    names = [server.save(*compression).name for compression in (["--etcd-snapshot-compression=none"], ["--etcd-snapshot-compression=zip"], [])]
+    for name in names:
+        check(bucket.get(f"f/{name}") == (server.snapshots / name).read_bytes(), name, "is other bytes in the bucket")
+        check("holdfast-upload-owed" not in (server.snapshots.parent / ".metadata" / name).read_text(), name, "is owed")
+    equal(in_s3(server), sorted(names))
+    server.stop()
+    elsewhere = bench.server("elsewhere")
+    equal(in_s3(elsewhere, *flags), sorted(names))
+    for i, name in enumerate(names):
+        into = target(i)
+        restored = elsewhere.holdfast("restore", f"s3://backups/f/{name}", f"--datastore-endpoint={into}", "--yes", *flags)
+        equal(restored.code, 0, name, restored)
+        found = status(bench, into)
+        equal((found["contentHash"], found["liveKeys"]), (before["contentHash"], before["liveKeys"]), name)
+
+
+def test_sqlite_by_way_of_a_bucket(bench):
+    database = Database(bench, rows=[("/a", b"1", 0), ("/b", b"\x00\xff", 0), ("/a", b"2", 0)])
+    by_way_of_a_bucket(bench, f"sqlite://{database.path}", lambda i: f"sqlite://{bench.dir}/new-{i}.db")
+
+
+def test_postgres_by_way_of_a_bucket(bench):
+    postgres = Postgres(bench)
+    postgres.fill(2000)
+
+    def target(i):
+        postgres.create(f"new{i}")
+        return postgres.url(f"new{i}")
+    by_way_of_a_bucket(bench, postgres.url(), target)
+
+
+def test_mysql_by_way_of_a_bucket(bench):
+    maria = MariaDb(bench)
+    maria.fill(2000)
+
+    def target(i):
+        maria.sql(f"create database new{i} character set utf8mb4 collate utf8mb4_bin; grant all on new{i}.* to kine@'%'")
+        return maria.url(f"new{i}")
+    by_way_of_a_bucket(bench, maria.url(), target)
+
+
+def test_an_external_etcd_by_way_of_a_bucket(bench):
+    members = Members(bench).start()
+    for i in range(50):
+        members.etcdctl("put", f"/k{i}", f"v{i}")
+    fake = s3_servers.Fake(bench)
+    flags = fake.flags(fake.bucket(), "f")
+    server = bench.server("beside").start(f"--datastore-endpoint={members.url()}", f"--datastore-cafile={members.dir}/ca.crt", *flags)
+    names = [server.save(f"--etcd-snapshot-compression={c}").name for c in ("none", "zip")]
+    server.stop()
+    for name in names:
+        restored = bench.holdfast("restore", f"s3://backups/f/{name}", "--data-dir", bench.dir / f"of-{name}", *flags)
+        equal(restored.code, 0, restored)
+        etcd = BareEtcd(bench, data_dir=bench.dir / f"of-{name}").start().wait_ready()
+        equal(etcd.etcdctl("get", "/k49", "--print-value-only").strip(), "v49", name)
+        etcd.stop()
