@@ -54,7 +54,7 @@ Status RunS3CheckCommand(const CommandContext& context) {
   ASSIGN_OR_RETURN(const S3Settings s3, ReadS3Settings(context.settings, context.distribution,
                                                        context.host.working_directory));
   const std::vector<S3CheckStep> steps =
-      CheckS3Folder(PosixFileSystem(), SystemClock(), SystemRandom(), s3.options);
+      CheckS3Folder(PosixFileSystem(), SystemClock(), SystemRandom(), s3.options, context.stop);
   if (output == "table") {
     std::fputs(S3CheckTable(steps).c_str(), stdout);
   } else {

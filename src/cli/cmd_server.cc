@@ -56,7 +56,7 @@ Status RunServerCommand(const CommandContext& context) {
       .working_directory = context.host.working_directory,
       .version = HOLDFAST_VERSION,
       .stop = context.stop,
-      .open_s3 = MakeS3Opener(PosixFileSystem(), SystemClock(), SystemRandom()),
+      .open_s3 = MakeS3Opener(PosixFileSystem(), SystemClock(), SystemRandom(), context.stop),
       .on_progress = [&](std::string_view step, std::uint64_t done, std::uint64_t total) {
         bar.Begin(step);
         bar.Update(done, total);

@@ -163,7 +163,7 @@ class SnapshotCommand {
             with_s3 ? fmt::format(" and bucket {}", s3_.options.bucket) : "");
     StatusOr<S3Folder> s3 = NotFoundError("S3 is off");
     if (with_s3) {
-      s3 = OpenS3(MakeS3Opener(fs_, SystemClock(), SystemRandom()), s3_.options);
+      s3 = OpenS3(MakeS3Opener(fs_, SystemClock(), SystemRandom(), context_.stop), s3_.options);
       if (s3.ok()) place.s3 = &*s3;
       if (!s3.ok() && settings_.command() != kSnapshotList) return s3.status();
     }
@@ -209,25 +209,26 @@ class SnapshotCommand {
       lock = *std::move(locked);
     }
     Metrics metrics(context_.distribution.metric_prefix);
-    SnapshotService service({.fs = fs_,
-                             .clock = SystemClock(),
-                             .random = SystemRandom(),
-                             .metrics = metrics,
-                             .options = options,
-                             .open_s3 = MakeS3Opener(fs_, SystemClock(), SystemRandom()),
-                             .node = NodeNameFrom(settings_, context_.host),
-                             .cluster_id = ClusterId(),
-                             .token_hash = [this] { return OwnTokenHash(); },
-                             .datastore =
-                                 [&] {
-                                   return kind->open({.fs = fs_,
-                                                      .clock = SystemClock(),
-                                                      .endpoint = settings.endpoint,
-                                                      .ca_file = settings.ca_file,
-                                                      .certificate_file = settings.certificate_file,
-                                                      .key_file = settings.key_file});
-                                 },
-                             .stop = context_.stop});
+    SnapshotService service(
+        {.fs = fs_,
+         .clock = SystemClock(),
+         .random = SystemRandom(),
+         .metrics = metrics,
+         .options = options,
+         .open_s3 = MakeS3Opener(fs_, SystemClock(), SystemRandom(), context_.stop),
+         .node = NodeNameFrom(settings_, context_.host),
+         .cluster_id = ClusterId(),
+         .token_hash = [this] { return OwnTokenHash(); },
+         .datastore =
+             [&] {
+               return kind->open({.fs = fs_,
+                                  .clock = SystemClock(),
+                                  .endpoint = settings.endpoint,
+                                  .ca_file = settings.ca_file,
+                                  .certificate_file = settings.certificate_file,
+                                  .key_file = settings.key_file});
+             },
+         .stop = context_.stop});
     ProgressBar bar(SystemClock(), "Saving", context_.terminal);
     ASSIGN_OR_RETURN(const SnapshotResult result, service.Save(request, [&](const Progress& p) {
       if (p.step == "upload") bar.Begin("Uploading");

@@ -13,13 +13,14 @@ StatusOr<FetchRequest> RequestGiven(const CommandContext& context, const Snapsho
   const std::string& directory = context.host.working_directory;
   ASSIGN_OR_RETURN(const S3Settings s3,
                    ReadS3Settings(context.settings, context.distribution, directory));
-  return FetchRequest{.given = context.positionals[0],
-                      .working_directory = directory,
-                      .place = place,
-                      .s3_on = s3.on.value_or(false),
-                      .s3 = s3.options,
-                      .open_s3 = MakeS3Opener(place.fs, SystemClock(), SystemRandom()),
-                      .stop = context.stop};
+  return FetchRequest{
+      .given = context.positionals[0],
+      .working_directory = directory,
+      .place = place,
+      .s3_on = s3.on.value_or(false),
+      .s3 = s3.options,
+      .open_s3 = MakeS3Opener(place.fs, SystemClock(), SystemRandom(), context.stop),
+      .stop = context.stop};
 }
 
 StatusOr<OpenedSnapshot> OpenGiven(const CommandContext& context) {

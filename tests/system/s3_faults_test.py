@@ -1,5 +1,7 @@
 """Trouble on the way to S3, by a proxy before a real Ceph: what passes is survived, what stays is told, and nothing half is left."""
 import json
+import signal
+import time
 
 import s3_servers
 from api_test import raw_post
@@ -258,3 +260,27 @@ def test_a_listing_with_trouble(bench):
     way.proxy.add(Answer(403, "AccessDenied"), method="HEAD", path="etcd-snapshot")
     result = host.snapshot("ls", *way.flags)
     check(result.code == 0 or "AccessDenied" in result.err or "403" in result.err, result)
+
+
+def test_a_stop_does_not_wait_for_a_listing_that_hangs(bench):
+    fake = s3_servers.Fake(bench)
+    bucket, proxy = fake.bucket(), FaultProxy(bench.port(), fake.server.port)
+    bench.stack.callback(proxy.stop)
+    flags = fake.behind(f"127.0.0.1:{proxy.port}").flags(bucket, "f")
+
+    def hanging():
+        proxy.clear()
+        return proxy.add(Stall("response"), method="GET", path="list-type=2").action
+    stall = hanging()
+    server = bench.server().start(*flags)
+    check(stall.reached.wait(60), "the server lists nothing")
+    began = time.monotonic()
+    server.stop()
+    check(time.monotonic() - began < 30, "the server's stop took", time.monotonic() - began)
+    contains(server.log_text(), "Stopping etcd")
+    for command in ("ls", "prune", "s3-check"):
+        stall = hanging()
+        process = bench.spawn([server.program, "etcd-snapshot", command, *flags], f"{command}.log", env=server.env)
+        check(stall.reached.wait(60), command, "asks nothing")
+        process.send_signal(signal.SIGINT)
+        check(process.wait(30) != 0, command)

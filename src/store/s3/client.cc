@@ -12,7 +12,8 @@ namespace {
 // A try that hears nothing for so long is given up and made again, on another connection.
 constexpr absl::Duration kStallMax = absl::Seconds(60);
 constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
-constexpr std::size_t kAnswerBytesMax = 16 * kMiB;  // 1,000 keys of 1,024 bytes, each escaped
+constexpr absl::Duration kCleanUpMax = absl::Seconds(5);  // for one try
+constexpr std::size_t kAnswerBytesMax = 16 * kMiB;        // 1,000 keys of 1,024 bytes, each escaped
 
 bool IsOneOf(std::string_view code, std::initializer_list<std::string_view> codes) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
@@ -136,12 +137,23 @@ StatusOr<HttpResponse> S3Client::Call(const S3Request& request, const RetryPolic
   S3Request hashed = request;
   if (hashed.body_sha256.empty())
     hashed.body_sha256 = hashed.body.empty() ? kEmptySha256 : HexOf(Sha256Of(BytesOf(hashed.body)));
-  Retry retry = MakeRetry(policy, request.stop);
+  if (request.even_if_stopped) {
+    hashed.stop = {};
+  } else if (!request.stop.stop_possible()) {
+    hashed.stop = context_.stop;
+  }
+  Retry retry = MakeRetry(policy, hashed.stop);
   while (true) {
     Try result = CallOnce(hashed);
     if (result.answer.ok()) return std::move(result.answer);
     RETURN_IF_ERROR(retry.Again(result.answer.status(), result.asked));
   }
+}
+
+Status S3Client::CleanUp(S3Request request) {
+  request.even_if_stopped = true;
+  return Call(request, {.patience = kCleanUpMax, .tries_max = 3, .delay_max = absl::Seconds(1)})
+      .status();
 }
 
 S3Client::Try S3Client::CallOnce(const S3Request& request) {
@@ -158,19 +170,20 @@ S3Client::Try S3Client::CallOnce(const S3Request& request) {
 
 S3Client::Try S3Client::Send(const S3Request& request, const S3Credentials& credentials) {
   const std::string path = endpoint_.PathOf(request.key);
-  HttpRequest http{
-      .method = request.method,
-      .url = fmt::format("{}://{}{}", endpoint_.scheme, endpoint_.host, path),
-      .body_view = request.body,
-      .ca_pem = endpoint_.ca_pem,
-      .skip_verify = options_.skip_ssl_verify,
-      .proxy = endpoint_.proxy,
-      .connect_timeout = std::min(options_.timeout, kConnectTimeout),
-      .stall_timeout = request.patient ? options_.timeout : std::min(options_.timeout, kStallMax),
-      .bytes_per_second_max = options_.bytes_per_second_max,
-      .stop = request.stop,
-      .body_bytes_max = kAnswerBytesMax,
-      .on_body = request.on_body};
+  const absl::Duration timeout =
+      request.even_if_stopped ? std::min(options_.timeout, kCleanUpMax) : options_.timeout;
+  HttpRequest http{.method = request.method,
+                   .url = fmt::format("{}://{}{}", endpoint_.scheme, endpoint_.host, path),
+                   .body_view = request.body,
+                   .ca_pem = endpoint_.ca_pem,
+                   .skip_verify = options_.skip_ssl_verify,
+                   .proxy = endpoint_.proxy,
+                   .connect_timeout = std::min(timeout, kConnectTimeout),
+                   .stall_timeout = request.patient ? timeout : std::min(timeout, kStallMax),
+                   .bytes_per_second_max = options_.bytes_per_second_max,
+                   .stop = request.stop,
+                   .body_bytes_max = kAnswerBytesMax,
+                   .on_body = request.on_body};
   if (!request.query.empty()) http.url += "?" + QueryText(request.query);
   std::map<std::string, std::string> headers = request.headers;
   // Or libcurl would say that it is a form.

@@ -35,7 +35,9 @@ struct S3Request {
   std::function<Status(std::string_view piece)> on_body = {};
   // For answers that the server may take long to begin.
   bool patient = false;
+  // Instead of the client's (S3Context::stop).
   std::stop_token stop = {};
+  bool even_if_stopped = false;  // set by CleanUp()
 };
 
 // Thread-safe.
@@ -46,6 +48,9 @@ class S3Client {
   // A 2xx answer, or an error. Not for requests with on_body.
   StatusOr<HttpResponse> Call(const S3Request& request);
   StatusOr<HttpResponse> Call(const S3Request& request, const RetryPolicy& policy);
+
+  // Takes back what was begun, also after a stop: not tried for longer than about ten seconds.
+  Status CleanUp(S3Request request);
 
   // One try.
   struct Try {

@@ -93,6 +93,7 @@ Found FromSharedFile(const Place& place) {
 // One request to a service that hands out credentials.
 StatusOr<std::string> Fetch(const Place& place, HttpRequest request) {
   request.body_bytes_max = kAnswerBytesMax;
+  request.stop = place.context.stop;
   const std::unique_ptr<HttpClient> http = place.context.make_http();
   ASSIGN_OR_RETURN(HttpResponse answer, http->Do(request));
   if (answer.code == 200) return std::move(answer.body);

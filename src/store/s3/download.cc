@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <thread>
@@ -29,7 +30,8 @@ class S3Download final : public RandomAccess {
         key_(std::move(key)),
         etag_(std::move(etag)),
         path_(client_->Location(key_)),
-        bytes_(bytes) {}
+        bytes_(bytes),
+        on_stop_(client_->context().stop, [this] { stop_.request_stop(); }) {}
 
   ~S3Download() override {
     {
@@ -205,7 +207,8 @@ class S3Download final : public RandomAccess {
   const std::string key_, etag_, path_;
   const std::uint64_t bytes_;
 
-  std::stop_source stop_;
+  std::stop_source stop_;  // of this object's requests
+  const std::stop_callback<std::function<void()>> on_stop_;
   mutable Mutex mutex_;
   mutable ConditionVariable for_readers_, for_fetchers_;
   mutable std::map<std::uint64_t, std::shared_ptr<Block>> blocks_ HF_GUARDED_BY(mutex_);

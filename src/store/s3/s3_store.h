@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct S3Context {
   // A variable of the environment: AWS_…, HOME, proxies.
   std::function<std::optional<std::string>(const std::string& name)> environment;
   std::function<std::unique_ptr<HttpClient>()> make_http = MakeHttpClient;
+  // Ends every request, wait and retry of what is opened with this: kCancelled, within about a second. Only an upload that
+  // was begun is still aborted then, in ten seconds at most.
+  std::stop_token stop = {};
 };
 
 // Credentials are looked for, and the bucket must be there: it is never created.

@@ -38,7 +38,8 @@ class S3StoreTest : public ::testing::Test {
             .clock = clock_,
             .random = SystemRandom(),
             .environment = {},
-            .make_http = [this] { return s3_.MakeClient(); }};
+            .make_http = [this] { return s3_.MakeClient(); },
+            .stop = stop_.get_token()};
   }
   static Status Save(ObjectStore& store, const std::string& name, std::string_view text,
                      const CreateOptions& options = {}) {
@@ -68,6 +69,7 @@ class S3StoreTest : public ::testing::Test {
   testing::MemoryFs fs_;
   testing::SteppingClock clock_;
   FakeS3 s3_{clock_};
+  std::stop_source stop_;  // of all
   S3Options options_{.endpoint = "s3.test:9000",
                      .insecure = true,
                      .access_key = "AK",
@@ -266,6 +268,57 @@ TEST_F(S3StoreTest, AStopEndsAnUploadAndLeavesNothing) {
   };
   EXPECT_TRUE(absl::IsCancelled(Save(*store, "a", Large(), {.stop = stop.get_token()})));
   EXPECT_THAT(s3_.uploads, IsEmpty());
+}
+
+TEST_F(S3StoreTest, AStopOfAllEndsWhateverGoesOn) {
+  const auto everyone = [](auto, auto) { return true; };
+  const std::vector<std::function<Status(ObjectStore&)>> acts = {
+      [](ObjectStore& s) { return s.List().status(); },
+      [](ObjectStore& s) { return s.Open("a").status(); },
+      [](ObjectStore& s) { return s.Create("b", {}).status(); },
+      [](ObjectStore& s) { return s.Remove("a"); },
+      [](ObjectStore& s) { return s.ReadMetadata("a").status(); },
+      [](ObjectStore& s) { return s.WriteMetadata("a", "{}"); },
+      [&](ObjectStore& s) { return s.RemoveUnfinished(everyone).status(); },
+      [this](ObjectStore&) { return OpenS3Store(options_, Context()).status(); },
+      [this](ObjectStore&) { return CheckS3(options_, Context()).back().status; }};
+  for (std::size_t i = 0; i < acts.size(); ++i) {
+    stop_ = {};
+    s3_.before = nullptr;
+    const auto store = Open();
+    const std::size_t before = s3_.requests().size();
+    s3_.before = [&](const HttpRequest&) -> std::optional<FakeS3::Answer> {
+      stop_.request_stop();
+      return FakeS3::Answer(UnavailableError("connection reset"));
+    };
+    const Status status = acts[i](*store);
+    EXPECT_TRUE(absl::IsCancelled(status)) << i << ": " << status;
+    EXPECT_EQ(s3_.requests().size() - before, 1u) << i << ": nothing is tried again";
+  }
+}
+
+TEST_F(S3StoreTest, AStopOfAllEndsReadsAndUploadsAndTheseAreAborted) {
+  const auto store = Open();
+  ASSERT_TRUE(Save(*store, "a", Large()).ok());
+  const auto object = store->Open("a").value();
+  auto upload = store->Create("b", {}).value();
+  ASSERT_TRUE(testing::WriteInPieces(*upload, Large()).ok());
+  s3_.before = [&](const HttpRequest& request) -> std::optional<FakeS3::Answer> {
+    if (request.method == "GET") stop_.request_stop();
+    return std::nullopt;
+  };
+  std::vector<std::uint8_t> out(Large().size());
+  EXPECT_TRUE(absl::IsCancelled(object->ReadAt(0, out).status()));
+  EXPECT_TRUE(absl::IsCancelled(upload->Finish()));
+  EXPECT_EQ(s3_.uploads.size(), 1u);
+  absl::Duration patience;
+  s3_.before = [&](const HttpRequest& request) -> std::optional<FakeS3::Answer> {
+    patience = request.stall_timeout;
+    return std::nullopt;
+  };
+  upload.reset();
+  EXPECT_THAT(s3_.uploads, IsEmpty());
+  EXPECT_LE(patience, absl::Seconds(5));
 }
 
 TEST_F(S3StoreTest, ReadsGoOnWhereTheyBrokeOff) {

@@ -65,18 +65,18 @@ class S3Upload final : public NewObject {
   S3Upload(std::shared_ptr<S3Client> client, const S3UploadOptions& options)
       : client_(std::move(client)),
         options_(options),
-        on_stop_(options.stop, [this] { Fail(CancelledError("stopped")); }) {}
+        on_stop_(options.stop, [this] { Fail(CancelledError("stopped")); }),
+        on_stop_of_all_(client_->context().stop, [this] { Fail(CancelledError("stopped")); }) {}
 
   ~S3Upload() override {
     Fail(CancelledError("given up"));
     senders_.clear();
     if (committed_ || upload_id_.empty()) return;
     // best effort: RemoveUnfinished finds it again
-    const auto aborted = client_->Call(
-        {.method = "DELETE", .key = options_.key, .query = {{"uploadId", upload_id_}}},
-        client_->first_contact());
-    if (!aborted.ok() && !absl::IsNotFound(aborted.status()))
-      LogWarn("s3: an unfinished upload stays for now: {}", MessageOf(aborted.status()));
+    const Status aborted = client_->CleanUp(
+        {.method = "DELETE", .key = options_.key, .query = {{"uploadId", upload_id_}}});
+    if (!aborted.ok() && !absl::IsNotFound(aborted))
+      LogWarn("s3: an unfinished upload stays for now: {}", MessageOf(aborted));
   }
 
   Status Write(ByteSpan data) override {
@@ -108,9 +108,7 @@ class S3Upload final : public NewObject {
         upload_id_.empty() ? PutS3Object(*client_, RequestOptions(), WholeBody()) : Complete();
     if (absl::IsDataLoss(stored)) {
       // best effort: nobody shall take for a snapshot what is none
-      client_->Call({.method = "DELETE", .key = options_.key}, client_->first_contact())
-          .status()
-          .IgnoreError();
+      client_->CleanUp({.method = "DELETE", .key = options_.key}).IgnoreError();
     }
     RETURN_IF_ERROR(stored);
     committed_ = true;
@@ -294,7 +292,7 @@ class S3Upload final : public NewObject {
   int last_part_ HF_GUARDED_BY(mutex_) = 0;  // handed over
   int sent_ HF_GUARDED_BY(mutex_) = 0;
   Status status_ HF_GUARDED_BY(mutex_);  // the first error
-  const std::stop_callback<std::function<void()>> on_stop_;
+  const std::stop_callback<std::function<void()>> on_stop_, on_stop_of_all_;
   std::vector<std::jthread> senders_;
 };
 
