@@ -34,6 +34,10 @@ StatusOr<std::vector<CatalogEntry>> ListCatalog(ObjectStore& store) {
     } else if (!absl::IsNotFound(text.status())) {
       entry.error = MessageOf(text.status());
     }
+    if (!object.attributes_status.ok()) {
+      entry.owner_known = false;
+      entry.error = MessageOf(object.attributes_status);
+    }
     if (entry.manifest && entry.manifest->ours()) entry.created_at = entry.manifest->created_at;
     out.push_back(std::move(entry));
   }

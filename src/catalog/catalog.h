@@ -18,7 +18,8 @@ struct CatalogEntry {
   std::optional<Manifest> manifest;
   // As the object's attributes say it; empty in a directory.
   std::string cluster_id, node_name, token_hash;
-  std::string error;  // why there is no manifest although there are metadata
+  bool owner_known = true;  // false: the store does not let us see the attributes; nobody's then
+  std::string error;  // why that is so, or why there is no manifest although there are metadata
 };
 
 // Oldest first, then by name. A manifest that cannot be read is told in `error` and does not hide the snapshot.

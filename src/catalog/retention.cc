@@ -8,6 +8,7 @@
 namespace holdfast {
 
 bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule) {
+  if (!entry.owner_known) return false;
   const bool ours = entry.manifest && entry.manifest->ours();
   if (rule.cluster_id && entry.cluster_id.empty())
     return IsNamedFor(entry.name, rule.base, rule.node);

@@ -21,7 +21,7 @@ struct RetentionRule {
 // In a directory: by its manifest if we wrote it (whatever the node was called then, so that a renamed host does not leave
 // its old ones for ever), else only if it is named exactly <base>-<this node>-<number>.
 // In a shared place: only what this node of this cluster has put there, by the object's attributes; an object that does not
-// say whose it is only if it is named exactly <base>-<this node>-<number>.
+// say whose it is only if it is named exactly <base>-<this node>-<number>, and one that may not be looked at never.
 bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule);
 
 // Names to remove, oldest first.

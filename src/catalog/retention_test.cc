@@ -53,6 +53,17 @@ TEST(Retention, OursCountUnderAnyFormerNodeName) {
             (Names{"etcd-snapshot-old-1"}));
 }
 
+TEST(Retention, WhatMayNotBeLookedAtIsNobodys) {
+  CatalogEntry hidden = Foreign("etcd-snapshot-n1-1", 1);
+  hidden.owner_known = false;
+  RetentionRule rule = kKeepTwo;
+  rule.cluster_id = "c1";
+  EXPECT_EQ(SelectForRemoval({hidden, Foreign("etcd-snapshot-n1-2", 2),
+                              Foreign("etcd-snapshot-n1-3", 3), Foreign("etcd-snapshot-n1-4", 4)},
+                             rule),
+            (Names{"etcd-snapshot-n1-2"}));
+}
+
 CatalogEntry InBucket(std::string name, std::string cluster, std::string node, std::int64_t time) {
   CatalogEntry entry = Ours(std::move(name), "etcd-snapshot", node, time);
   entry.cluster_id = std::move(cluster);

@@ -61,6 +61,10 @@ PruneReport Prune(ObjectStore& store, const RetentionRule& rule, bool go_on_afte
   const auto counted = std::count_if(entries->begin(), entries->end(),
                                      [&](const CatalogEntry& e) { return BelongsTo(e, rule); });
   report.considered = {{.place = store.Location(""), .count = counted, .limit = rule.keep}};
+  for (const CatalogEntry& entry : *entries) {
+    if (!entry.owner_known && IsNamedFor(entry.name, rule.base, rule.node))
+      LogWarn("{} is not counted, whoever it belongs to: {}", entry.location, entry.error);
+  }
   for (const std::string& name : SelectForRemoval(*entries, rule)) {
     const Status removed = store.Remove(name);
     // Somebody else may have removed it in between.

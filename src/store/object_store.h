@@ -50,6 +50,8 @@ struct ObjectInfo {
   // As ReadMetadata() gives it: kNotFound if there are none.
   StatusOr<std::string> metadata = absl::NotFoundError("");
   std::map<std::string, std::string> attributes;
+  // Not OK: the store does not let us see whose it is (another account's object, another's encryption key).
+  Status attributes_status;
 };
 
 // Of an unfinished object: its name, and since when nothing was heard of it, as far as the store knows.
@@ -70,7 +72,7 @@ class ObjectStore {
   // kNotFound if there is none.
   virtual StatusOr<std::unique_ptr<RandomAccess>> Open(const std::string& name) = 0;
 
-  // All finished objects with their metadata, sorted by name.
+  // All finished objects with their metadata, sorted by name. One that may not be looked at is listed all the same.
   virtual StatusOr<std::vector<ObjectInfo>> List() = 0;
 
   // Removes the object, then its metadata. kNotFound if there was no object (metadata that were left are removed).

@@ -75,6 +75,7 @@ class FakeS3:
         self.clock_ahead = 0  # s: how far this server's clock is before the real one
         self.https = certificate is not None
         self.keys, self.buckets, self.uploads, self.denied = {}, {}, {}, set()
+        self.sealed = set()  # keys of objects that are another account's: who asks for them is refused
         self.log = []     # "PUT /bucket/key 200"
         self.lock = threading.RLock()
         self._server = Listener(("127.0.0.1", port), type("BoundHandler", (Handler,), {"s3": self}))
@@ -354,6 +355,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def get_object(self):
         self.may("s3:GetObject")
+        if self.key in self.s3.sealed:
+            raise Refused(403, "AccessDenied", "Access Denied")
         item = self.existing_object()
         if self.fields.get("if-match", "*").strip('"') not in ("*", item.etag):
             raise Refused(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")

@@ -5,6 +5,7 @@ import json
 import re
 
 import s3_servers
+import sqlite_test
 from fault_proxy import FaultProxy
 from harness import check, contains, equal, wait_for
 from probe import metrics
@@ -190,6 +191,30 @@ def test_two_clusters_and_three_nodes_share_a_folder(bench):
     left = objects(bucket, "shared")
     equal([n for n in made["b", "node-1"] if n in left and n not in made["a", "node-1"]], [made["b", "node-1"][-1]])
     check(set(made["a", "node-1"] + made["a", "node-3"]) <= set(left), "another cluster's were pruned:", left)
+
+
+def test_an_object_that_may_not_be_looked_at_keeps_nothing_from_working(bench):
+    fake = s3_servers.Fake(bench)
+    bucket = fake.bucket()
+    sealed = "f/etcd-snapshot-node-1-1600000000"  # by its name one of ours
+    bucket.put(sealed, b"another account's")
+    fake.server.sealed.add(sealed)
+    flags = fake.flags(bucket, "f")
+    server = bench.server().start(*flags, EVERY_SECOND, "--etcd-s3-retention=2", "--etcd-snapshot-retention=50")
+    wait_for(lambda: len(re.findall("Removed snapshot .* from S3", server.log_text())) >= 2, "uploads and retention")
+    check(sealed in bucket.list(), "it was removed")
+    check("f/.metadata/" + sealed[2:] not in bucket.list(), bucket.list())
+    contains(server.log_text(), f"s3://backups/{sealed} is not counted")
+    listed = server.snapshot("ls")
+    equal(listed.code, 0, listed)
+    contains(listed.out, f"s3://backups/{sealed}")
+    contains(listed.err, "403")
+    server.stop()
+    # A server beside a datastore begins with a look at the snapshots: is it one that was here before?
+    database = sqlite_test.Database(bench, rows=[("/k", b"v", 0)])
+    database.start(*flags, "--token=t")
+    database.server.save()
+    database.server.stop()
 
 
 def test_a_folder_is_not_the_one_that_begins_alike(bench):

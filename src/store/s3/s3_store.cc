@@ -30,6 +30,12 @@ Status CheckName(const std::string& name) {
   return InvalidArgumentError("\"{}\" cannot be the name of a snapshot", name);
 }
 
+// Not trouble with the service that every object would have.
+bool IsOfOneObject(const Status& error) {
+  return absl::IsPermissionDenied(error) || absl::IsFailedPrecondition(error) ||
+         absl::IsInvalidArgument(error);
+}
+
 using Attributes = std::map<std::string, std::string>;
 
 Attributes AttributesOf(const HttpResponse& answer) {
@@ -176,7 +182,8 @@ class S3Store final : public ObjectStore {
   }
 
   // Metadata and attributes of a listed object. Both lie in one answer if the metadata are ours; the object itself is asked
-  // for the attributes only if it has no metadata, as most of RKE2's. kNotFound: it is gone by now.
+  // for the attributes only if it has no metadata, as most of RKE2's. kNotFound: it is gone by now. An error that is the
+  // object's own stays with it: what somebody else has put into the folder must not hide the rest.
   Status Complete(ObjectInfo& info, bool has_metadata) {
     if (has_metadata) {
       StatusOr<HttpResponse> answer = GetMetadata(info.name);
@@ -188,8 +195,14 @@ class S3Store final : public ObjectStore {
       }
     }
     if (!info.attributes.empty()) return OkStatus();
-    ASSIGN_OR_RETURN(const HttpResponse head, HeadS3Object(*client_, KeyOf(info.name)));
-    info.attributes = AttributesOf(head);
+    const auto head = HeadS3Object(*client_, KeyOf(info.name));
+    if (head.ok()) {
+      info.attributes = AttributesOf(*head);
+    } else if (IsOfOneObject(head.status())) {
+      info.attributes_status = head.status();
+    } else {
+      return head.status();
+    }
     return OkStatus();
   }
 

@@ -163,14 +163,29 @@ TEST_F(S3StoreTest, AttributesOfAllDistributionsAreReadWithTheFewestRequests) {
   EXPECT_EQ(s3_.CountRequests("HEAD /bucket/prod/c"), 0);
 }
 
-TEST_F(S3StoreTest, AnObjectWhoseOwnerCannotBeReadFailsTheListing) {
+TEST_F(S3StoreTest, AnObjectThatMayNotBeLookedAtIsListedBesideTheOthers) {
   const auto store = Open();
-  ASSERT_TRUE(Save(*store, "a", "x", ours_).ok());
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(Save(*store, name, "x", ours_).ok());
   s3_.before = [](const HttpRequest& request) -> std::optional<FakeS3::Answer> {
-    if (request.method == "HEAD") return FakeS3::Error(403, "AccessDenied");
+    if (Is(request, "HEAD", "prod/a")) return FakeS3::Error(403, "");
+    if (Is(request, "HEAD", "prod/b"))
+      return FakeS3::Error(400, "");  // encrypted with a customer's key
     return std::nullopt;
   };
-  EXPECT_TRUE(absl::IsPermissionDenied(store->List().status()));
+  const auto listed = store->List().value();
+  ASSERT_EQ(listed.size(), 3u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(listed[i].attributes_status.ok());
+    EXPECT_THAT(listed[i].attributes, IsEmpty());
+  }
+  EXPECT_TRUE(listed[2].attributes_status.ok());
+  EXPECT_EQ(listed[2].attributes, ours_.attributes);
+  // What is the service's trouble, and not one object's, fails all.
+  s3_.before = [](const HttpRequest& request) -> std::optional<FakeS3::Answer> {
+    if (Is(request, "HEAD", "prod/a")) return FakeS3::Error(401, "");
+    return std::nullopt;
+  };
+  EXPECT_FALSE(store->List().ok());
 }
 
 TEST_F(S3StoreTest, PartsGrowSoThatTheirNumberSuffices) {
