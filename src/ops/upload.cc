@@ -195,6 +195,15 @@ StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const R
   return out;
 }
 
+namespace {
+// This node's, as the manifest in the directory says, which other nodes may share.
+bool SavedHere(LocalStore& local, const std::string& name, const std::string& node) {
+  const auto text = local.ReadMetadata(name);
+  const auto manifest = text.ok() ? Manifest::Decode(*text) : text.status();
+  return manifest.ok() && manifest->ours() && manifest->node == node && local.Open(name).ok();
+}
+}  // namespace
+
 Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight,
                                absl::Time now) {
   LocalStore local(place.fs, place.directory);
@@ -202,8 +211,9 @@ Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight
                    place.s3->store->RemoveUnfinished([&](std::string_view name, absl::Time since) {
                      const std::string text(name);
                      if (in_flight.Has(text)) return false;
-                     if (local.Open(text).ok()) return true;
-                     return IsNamedForNode(name, place.node) && since < now - kUploadTakesMax;
+                     if (SavedHere(local, text, place.node)) return true;
+                     return since < now - kUploadTakesMax &&
+                            (IsNamedForNode(name, place.node) || local.Open(text).ok());
                    }));
   for (const std::string& name : removed)
     LogWarn("ended the upload of {}, left unfinished by an interrupted run",

@@ -68,9 +68,9 @@ StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const R
                                              UploadsInFlight& in_flight, Clock& clock,
                                              std::stop_token stop);
 
-// Ends uploads that killed runs of this node left unfinished: those of snapshots that lie in the directory, and those named
-// for this node that were begun more than a day ago. Another cluster may have a node of our name; what it is uploading is
-// not ours to end.
+// Ends uploads that killed runs left unfinished: those of snapshots in the directory that this node saved; and, begun more
+// than a day ago, of all others in the directory (it may be shared) and those named for this node (another cluster may have a
+// node of our name). What these are uploading is not ours to end.
 Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight,
                                absl::Time now);
 

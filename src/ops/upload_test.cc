@@ -209,11 +209,21 @@ TEST_F(UploadTest, OnlyThisNodesAndNoneThatIsBeingUploaded) {
 
 TEST_F(UploadTest, UnfinishedUploadsOfOursAreEndedAndNoOthers) {
   const std::string ours = Save().name, going_on = Save().name;
+  // The directory is shared with a node n2, which is at work.
+  const auto of_n2 = [&] {
+    CapturedSnapshot saved = Save();
+    saved.manifest.node = "n2";
+    EXPECT_TRUE(local_.WriteMetadata(saved.name, saved.manifest.Encode()).ok());
+    return saved.name;
+  };
+  const std::string theirs = of_n2(), theirs_lost = of_n2();
   const auto claim = in_flight_.TryClaim(going_on);
   // Of what is not in the directory the name says little: also another cluster may have a node n1.
   const std::string lost = "etcd-snapshot-n1-1", fresh = "etcd-snapshot-n1-2";
   const absl::Time now = clock_.Now(), old = now - absl::Hours(25);
   bucket_.unfinished = {{ours, now},
+                        {theirs, now},
+                        {theirs_lost, old},
                         {going_on, old},
                         {lost, old},
                         {fresh, now},
@@ -223,7 +233,9 @@ TEST_F(UploadTest, UnfinishedUploadsOfOursAreEndedAndNoOthers) {
   ASSERT_TRUE(RemoveUnfinishedUploads(place_, in_flight_, now).ok());
   EXPECT_FALSE(bucket_.unfinished.contains(ours));
   EXPECT_FALSE(bucket_.unfinished.contains(lost));
-  EXPECT_EQ(bucket_.unfinished.size(), 5u) << "the others stay";
+  EXPECT_FALSE(bucket_.unfinished.contains(theirs_lost));
+  EXPECT_TRUE(bucket_.unfinished.contains(theirs));
+  EXPECT_EQ(bucket_.unfinished.size(), 6u) << "the others stay";
 }
 
 TEST_F(UploadTest, PruneInS3GoesOnAfterOneThatCannotBeRemoved) {
