@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <stop_token>
 
 #include "base/clock.h"
@@ -15,7 +16,7 @@ namespace holdfast {
 struct RetryPolicy {
   absl::Duration
       patience;  // from the first failure, or the last progress, to the start of the last try
-  int tries_max = 100;
+  int tries_max = std::numeric_limits<int>::max();  // whatever moved
   absl::Duration delay_max = absl::Seconds(10);
 };
 

@@ -65,6 +65,14 @@ TEST_F(RetryTest, EndsWhenNothingMovedForSoLong) {
   EXPECT_THAT(MessageOf(status), HasSubstr(" tries in 5m0s: 503"));
 }
 
+TEST_F(RetryTest, PatienceOfHoursIsKept) {
+  Retry retry(clock_, random_, {.patience = absl::Hours(5)}, told_, {});
+  const absl::Duration begun = clock_.Steady();
+  while (retry.Again(passing_).ok()) {
+  }
+  EXPECT_EQ(clock_.Steady() - begun, absl::Hours(5));
+}
+
 TEST_F(RetryTest, ALongTransferThatBreaksOffIsTriedAgainHoweverLongItTook) {
   Retry retry(clock_, random_, {.patience = absl::Minutes(5)}, told_, {});
   clock_.Advance(absl::Hours(1));
