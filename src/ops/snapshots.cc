@@ -80,6 +80,28 @@ PruneReport Prune(ObjectStore& store, const RetentionRule& rule, bool go_on_afte
   return report;
 }
 
+// Other nodes of our cluster may be gone, and what says nothing is nobody's; another cluster may still need its own. A host
+// where no server has been is of no cluster.
+Status RemoveFrom(ObjectStore& store, const std::string& name, const std::string& cluster_id) {
+  const auto attributes = store.ReadAttributes(name);
+  // Metadata without an object are removed too.
+  if (!attributes.ok() && !absl::IsNotFound(attributes.status())) return attributes.status();
+  if (attributes.ok() && !cluster_id.empty()) {
+    const auto of = [&](const char* what) {
+      const auto it = attributes->find(what);
+      return it == attributes->end() ? std::string() : it->second;
+    };
+    const std::string owner = of(kClusterIdAttribute);
+    if (!owner.empty() && owner != cluster_id) {
+      return WithHint(
+          FailedPreconditionError("{} is not deleted: it belongs to another cluster ({}, node {})",
+                                  store.Location(name), owner, of(kNodeNameAttribute)),
+          "Delete it there; if that cluster is gone, with the tools of the S3 service.");
+    }
+  }
+  return store.Remove(name);
+}
+
 }  // namespace
 
 Status PrepareDirectory(const SnapshotPlace& place) {
@@ -196,7 +218,7 @@ DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::
   for (const std::string& name : names) {
     bool found = false;
     for (ObjectStore* store : stores) {
-      const Status removed = store->Remove(name);
+      const Status removed = RemoveFrom(*store, name, place.cluster_id);
       found = found || !absl::IsNotFound(removed);
       if (removed.ok()) {
         LogInfo("Deleted snapshot {}{}", name, store == &directory ? "" : " from S3");

@@ -279,6 +279,22 @@ TEST_F(UploadTest, ListsAndDeletesInBothPlaces) {
   EXPECT_THAT(bucket_.Names(), IsEmpty());
 }
 
+TEST_F(UploadTest, AnotherClustersCopyIsNotDeletedButOursInTheDirectoryIs) {
+  const CapturedSnapshot saved = Save(), of_n2 = Save();
+  for (const CapturedSnapshot& s : {saved, of_n2}) ASSERT_TRUE(Upload(s).ok());
+  bucket_.objects.at(saved.name).attributes[kClusterIdAttribute] = "c2";
+  bucket_.objects.at(of_n2.name).attributes[kNodeNameAttribute] = "n2";
+  const DeleteReport report = DeleteSnapshots(place_, {saved.name, of_n2.name});
+  EXPECT_EQ(report.status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(MessageOf(report.status), HasSubstr("it belongs to another cluster (c2, node n1)"));
+  EXPECT_THAT(report.deleted, ElementsAre(saved.name, of_n2.name, of_n2.name));
+  EXPECT_THAT(bucket_.Names(), ElementsAre(saved.name));
+  // A host where no server has been deletes whatever it is told to.
+  place_.cluster_id.clear();
+  EXPECT_TRUE(DeleteSnapshots(place_, {saved.name}).status.ok());
+  EXPECT_THAT(bucket_.Names(), IsEmpty());
+}
+
 TEST_F(UploadTest, ADirectoryIsListedAlthoughS3IsNot) {
   Save();
   FailAt("list");

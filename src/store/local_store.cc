@@ -96,6 +96,12 @@ Status LocalStore::Remove(const std::string& name) {
   return removed;
 }
 
+StatusOr<std::map<std::string, std::string>> LocalStore::ReadAttributes(const std::string& name) {
+  RETURN_IF_ERROR(CheckName(name));
+  RETURN_IF_ERROR(fs_->Stat(PathOf(name)).status());
+  return std::map<std::string, std::string>();
+}
+
 StatusOr<std::string> LocalStore::ReadMetadata(const std::string& name) {
   RETURN_IF_ERROR(CheckName(name));
   return ReadFile(*fs_, MetadataPathOf(name), kMetadataBytesMax);

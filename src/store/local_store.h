@@ -21,6 +21,7 @@ class LocalStore final : public ObjectStore {
   // Regular files of the directory itself; hidden ones and unfinished ones are left out.
   StatusOr<std::vector<ObjectInfo>> List() override;
   Status Remove(const std::string& name) override;
+  StatusOr<std::map<std::string, std::string>> ReadAttributes(const std::string& name) override;
   StatusOr<std::string> ReadMetadata(const std::string& name) override;
   Status WriteMetadata(const std::string& name, std::string_view text) override;
   StatusOr<std::vector<std::string>> RemoveUnfinished(const IsOurs& is_ours) override;

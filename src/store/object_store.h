@@ -78,6 +78,9 @@ class ObjectStore {
   // Removes the object, then its metadata. kNotFound if there was no object (metadata that were left are removed).
   virtual Status Remove(const std::string& name) = 0;
 
+  // kNotFound if there is no such object.
+  virtual StatusOr<std::map<std::string, std::string>> ReadAttributes(const std::string& name) = 0;
+
   // kNotFound if there are none.
   virtual StatusOr<std::string> ReadMetadata(const std::string& name) = 0;
   virtual Status WriteMetadata(const std::string& name, std::string_view text) = 0;

@@ -76,6 +76,12 @@ class FakeS3Store final : public ObjectStore {
     const std::scoped_lock lock(bucket_.mutex);
     return bucket_.objects.erase(name) > 0 ? OkStatus() : NotFoundError("{}", Location(name));
   }
+  StatusOr<std::map<std::string, std::string>> ReadAttributes(const std::string& name) override {
+    const std::scoped_lock lock(bucket_.mutex);
+    const auto it = bucket_.objects.find(name);
+    if (it == bucket_.objects.end()) return NotFoundError("{} does not exist", Location(name));
+    return it->second.attributes;
+  }
   StatusOr<std::string> ReadMetadata(const std::string& name) override {
     RETURN_IF_ERROR(bucket_.fault("read-metadata " + name));
     const std::scoped_lock lock(bucket_.mutex);

@@ -107,6 +107,12 @@ class S3Store final : public ObjectStore {
     return OkStatus();
   }
 
+  StatusOr<Attributes> ReadAttributes(const std::string& name) override {
+    RETURN_IF_ERROR(CheckName(name));
+    ASSIGN_OR_RETURN(const HttpResponse head, HeadS3Object(*client_, KeyOf(name)));
+    return AttributesOf(head);
+  }
+
   StatusOr<std::string> ReadMetadata(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
     ASSIGN_OR_RETURN(HttpResponse answer, GetMetadata(name));
