@@ -27,7 +27,8 @@ std::optional<std::uint64_t> ParseByteCount(std::string_view text) {
   }
   if (unit > 1) text.remove_suffix(1);
   const auto count = ParseUint(text);
-  if (!count || *count > std::numeric_limits<std::uint64_t>::max() / unit) return std::nullopt;
+  // libcurl's speeds are signed.
+  if (!count || *count > std::numeric_limits<std::int64_t>::max() / unit) return std::nullopt;
   return *count * unit;
 }
 

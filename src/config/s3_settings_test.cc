@@ -98,7 +98,7 @@ TEST(S3Settings, WhatCannotBeIsRefused) {
             "invalid etcd-s3-sse: \"yes\" is neither AES256 nor aws:kms");
   EXPECT_EQ(Error({"--etcd-s3-sse=AES256", "--etcd-s3-sse-kms-key-id=k"}),
             "invalid etcd-s3-sse-kms-key-id: it needs --etcd-s3-sse=aws:kms");
-  for (const char* bad : {"1T", "x", "-1", "99999999999G", "k"})
+  for (const char* bad : {"1T", "x", "-1", "99999999999G", "k", "9223372036854775808"})
     EXPECT_NE(Error({std::string("--etcd-s3-bandwidth-limit=") + bad}), "") << bad;
   EXPECT_EQ(MessageOf(Read({"etcd-snapshot", "ls", "--s3-bucket=b"}).status()),
             "invalid etcd-s3-bucket (--s3-bucket): it has no effect without --etcd-s3");

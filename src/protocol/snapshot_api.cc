@@ -1,5 +1,6 @@
 #include "protocol/snapshot_api.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -112,6 +113,8 @@ Status ReadS3(const Json& json, SnapshotRequest& out) {
   reader.Count("retention", out.s3_retention);
   reader.Text("configSecret", config_secret);
   RETURN_IF_ERROR(reader.status());
+  if (o.bytes_per_second_max > std::numeric_limits<std::int64_t>::max())
+    return InvalidArgumentError("bandwidthLimit {} is too large", o.bytes_per_second_max);
   if (o.endpoint.empty()) o.endpoint = kS3EndpointDefault;
   if (o.region.empty()) o.region = kS3RegionDefault;
   const auto parsed_lookup = ParseBucketLookup(lookup);

@@ -71,6 +71,17 @@ TEST(SnapshotApi, S3SettingsGoWholeAndUnderRke2sNames) {
   EXPECT_FALSE(back.no_s3);
 }
 
+TEST(SnapshotApi, ABandwidthThatNoTransferCanHaveIsRefused) {
+  const auto decode = [](const std::string& limit) {
+    return SnapshotRequest::Decode(
+               R"({"operation":"save","name":["x"],"s3":{"bucket":"b","bandwidthLimit":)" + limit +
+               "}}")
+        .status();
+  };
+  EXPECT_TRUE(decode("9223372036854775807").ok()) << decode("9223372036854775807");
+  EXPECT_TRUE(absl::IsInvalidArgument(decode("9223372036854775808")));
+}
+
 TEST(SnapshotApi, WithoutS3TheServersOwnHoldsAndFalseTurnsItOff) {
   for (const char* json : {R"({"operation":"list"})", R"({"operation":"list","s3":null})"}) {
     const SnapshotRequest request = SnapshotRequest::Decode(json).value();
