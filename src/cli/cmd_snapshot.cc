@@ -228,7 +228,8 @@ class SnapshotCommand {
                                   .certificate_file = settings.certificate_file,
                                   .key_file = settings.key_file});
              },
-         .stop = context_.stop});
+         .stop = context_.stop,
+         .reconciles = false});
     ProgressBar bar(SystemClock(), "Saving", context_.terminal);
     ASSIGN_OR_RETURN(const SnapshotResult result, service.Save(request, [&](const Progress& p) {
       if (p.step == "upload") bar.Begin("Uploading");

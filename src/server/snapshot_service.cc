@@ -91,7 +91,7 @@ StatusOr<SnapshotResult> SnapshotService::Save(
     ASSIGN_OR_RETURN(s3, OpenS3(context_.open_s3, *options));
     place.s3 = &*s3;
     // The reconciler knows no other bucket and no other directory than the server's.
-    if (IsOwnS3(*options) && place.directory == context_.options.directory)
+    if (context_.reconciles && IsOwnS3(*options) && place.directory == context_.options.directory)
       save.upload_owed = "the upload has not ended yet";
   }
   auto saved = SaveInDirectory(place, std::move(save));

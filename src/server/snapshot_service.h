@@ -36,7 +36,8 @@ struct SnapshotServiceContext {
   std::function<std::string()> bootstrap =
       {};  // sealed, for manifests; none: it is in the datastore
   std::function<StatusOr<std::unique_ptr<Datastore>>()> datastore;
-  std::stop_token stop;  // of the server
+  std::stop_token stop;    // of the server
+  bool reconciles = true;  // StartJobs() is called; false: nobody uploads what one save owes
 };
 
 // Thread-safe.

@@ -4,6 +4,7 @@ import signal
 import time
 
 import s3_servers
+import sqlite_test
 from api_test import raw_post
 from fault_proxy import Answer, Corrupt, FaultProxy, Header, Lost, Reset, Shorten, Stall, Truncate
 from harness import check, contains, equal, tree, wait_for
@@ -284,3 +285,23 @@ def test_a_stop_does_not_wait_for_a_listing_that_hangs(bench):
         check(stall.reached.wait(60), command, "asks nothing")
         process.send_signal(signal.SIGINT)
         check(process.wait(30) != 0, command)
+
+
+def test_a_save_without_a_server_promises_no_second_try(bench):
+    fake = s3_servers.Fake(bench)
+    bucket = fake.bucket()
+    database = sqlite_test.Database(bench, rows=[("/k", b"v", 0)])
+    directory = bench.dir / "here"
+    directory.mkdir()
+    argv = ["etcd-snapshot", "save", database.endpoint, *fake.flags(bucket, "f")]
+    fake.server.deny("s3:PutObject")
+    for more in ([], [f"--etcd-snapshot-dir={directory}"]):
+        failed = database.server.holdfast(*argv, *more)
+        check(failed.code != 0, failed)
+        contains(failed.err, "but not in S3 (nobody tries it again")
+        check("tried again every" not in failed.err, failed)
+    for manifest in bench.dir.rglob(".metadata/*"):
+        check("owed" not in manifest.read_text(), manifest.read_text())
+    fake.server.allow("s3:PutObject")
+    equal(database.server.holdfast(*argv).code, 0)
+    equal(len(objects(bucket, "f")), 1)
