@@ -75,6 +75,7 @@ class FakeS3:
         self.clock_ahead = 0  # s: how far this server's clock is before the real one
         self.https = certificate is not None
         self.keys, self.buckets, self.uploads, self.denied = {}, {}, {}, set()
+        self.only_encrypted = False  # as a bucket policy: what is put without encryption is refused
         self.sealed = set()  # keys of objects that are another account's: who asks for them is refused
         self.log = []     # "PUT /bucket/key 200"
         self.lock = threading.RLock()
@@ -343,6 +344,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         encryption = kept.get("x-amz-server-side-encryption")
         if encryption not in (None, "AES256", "aws:kms") or kept.get("x-amz-storage-class", "STANDARD") not in STORAGE_CLASSES:
             raise Refused(400, "InvalidArgument", f"encryption {encryption} or storage class {kept.get('x-amz-storage-class')}")
+        if self.s3.only_encrypted and encryption is None:
+            raise Refused(403, "AccessDenied", "Access Denied")
         if "x-amz-server-side-encryption-aws-kms-key-id" in kept and encryption != "aws:kms":
             raise Refused(400, "InvalidArgument", "a key id without aws:kms")
         return kept

@@ -406,10 +406,20 @@ def test_the_check_says_what_is_missing(bench):
         fake.server.deny(action)
         bad = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_CREDENTIALS)
         check(bad.code != 0, action, bad)
-        contains(bad.out + bad.err, action)
+        failed = [line for line in bad.out.splitlines() if "FAILED" in line]
+        check(any(action in line for line in failed), action, "is not named as missing:", bad)
         fake.server.allow(action)
         for key in bucket.list():
             bucket.delete(key)
+    # What the settings ask for is tried: a class that nobody knows, as any upload would.
+    bad = bench.holdfast("etcd-snapshot", "s3-check", *flags, "--etcd-s3-storage-class=NO_SUCH_CLASS", env=NO_CREDENTIALS)
+    check(bad.code != 0, bad)
+    check(re.search("put an object .*FAILED", bad.out), bad)
+    fake.server.only_encrypted = True
+    check(bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_CREDENTIALS).code != 0, "an upload would be refused")
+    encrypted = bench.holdfast("etcd-snapshot", "s3-check", *flags, "--etcd-s3-sse=AES256", env=NO_CREDENTIALS)
+    equal(encrypted.code, 0, encrypted)
+    equal((bucket.uploads(), bucket.list()), ([], {}), "left by the check")
     fake.server.clock_ahead = 3600
     skewed = bench.holdfast("etcd-snapshot", "s3-check", *flags, env=NO_CREDENTIALS)
     check(skewed.code != 0, skewed)

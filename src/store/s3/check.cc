@@ -20,7 +20,9 @@ class Check {
   Check(S3Client& client, std::vector<S3CheckStep>& steps)
       : client_(client), steps_(steps), prefix_(S3Prefix(client.options().folder)) {
     // Hidden: no listing takes it for a snapshot, should it stay because it cannot be removed.
-    key_ = prefix_ + ".check-" + client.context().random.Hex(8);
+    const std::string name = ".check-" + client.context().random.Hex(8);
+    key_ = prefix_ + name;
+    metadata_key_ = prefix_ + ".metadata/" + name;
     bucket_arn_ = "arn:aws:s3:::" + client.options().bucket;
     objects_arn_ = fmt::format("{}/{}*", bucket_arn_, prefix_);
   }
@@ -37,7 +39,8 @@ class Check {
     Step("agree about the time", "a clock that is set (NTP)",
          [&](std::string& detail) { return CompareClocks(detail); });
     if (Step("put an object", "s3:PutObject on " + objects_arn_, [&](std::string&) {
-          return Call({.method = "PUT", .key = key_, .body = kText}).status();
+          ASSIGN_OR_RETURN(const auto headers, Headers());
+          return Call({.method = "PUT", .key = key_, .headers = headers, .body = kText}).status();
         })) {
       Step("look at an object", "s3:GetObject on " + objects_arn_,
            [&](std::string&) { return HeadS3Object(client_, key_).status(); });
@@ -47,11 +50,33 @@ class Check {
       Step("delete an object", "s3:DeleteObject on " + objects_arn_,
            [&](std::string&) { return Call({.method = "DELETE", .key = key_}).status(); });
     }
+    RunMetadata();
     RunMultipart();
   }
 
  private:
   static constexpr char kText[] = "holdfast s3-check";
+
+  // As a snapshot has them: what the settings ask for must be known, and allowed.
+  StatusOr<std::map<std::string, std::string>> Headers() const {
+    return S3SnapshotHeaders(client_.options(), {{kNodeNameAttribute, "s3-check"}});
+  }
+
+  void RunMetadata() {
+    if (!Step(
+            "put metadata", fmt::format("s3:PutObject on {}/{}.metadata/*", bucket_arn_, prefix_),
+            [&](std::string&) {
+              ASSIGN_OR_RETURN(const auto headers,
+                               S3Headers(client_.options(), {{kNodeNameAttribute, "s3-check"}}));
+              return Call(
+                         {.method = "PUT", .key = metadata_key_, .headers = headers, .body = kText})
+                  .status();
+            }))
+      return;
+    Step("delete metadata",
+         fmt::format("s3:DeleteObject on {}/{}.metadata/*", bucket_arn_, prefix_),
+         [&](std::string&) { return Call({.method = "DELETE", .key = metadata_key_}).status(); });
+  }
 
   void RunMultipart() {
     std::string id;
@@ -129,8 +154,10 @@ class Check {
   }
 
   Status Begin(std::string& id) {
-    ASSIGN_OR_RETURN(const HttpResponse answer,
-                     Call({.method = "POST", .key = key_, .query = {{"uploads", ""}}}));
+    ASSIGN_OR_RETURN(const auto headers, Headers());
+    ASSIGN_OR_RETURN(
+        const HttpResponse answer,
+        Call({.method = "POST", .key = key_, .query = {{"uploads", ""}}, .headers = headers}));
     ASSIGN_OR_RETURN(id, ParseUploadId(answer.body));
     return OkStatus();
   }
@@ -138,6 +165,14 @@ class Check {
   Status UploadInParts() {
     std::string id;
     RETURN_IF_ERROR(Begin(id));
+    const Status completed = Complete(id);
+    // best effort: of a hidden name, which nothing looks for later
+    if (!completed.ok())
+      client_.CleanUp({.method = "DELETE", .key = key_, .query = {{"uploadId", id}}}).IgnoreError();
+    return completed;
+  }
+
+  Status Complete(const std::string& id) {
     ASSIGN_OR_RETURN(const HttpResponse part,
                      Call({.method = "PUT",
                            .key = key_,
@@ -154,7 +189,7 @@ class Check {
   S3Client& client_;
   std::vector<S3CheckStep>& steps_;
   const std::string prefix_;
-  std::string key_, bucket_arn_, objects_arn_;
+  std::string key_, metadata_key_, bucket_arn_, objects_arn_;
 };
 
 }  // namespace

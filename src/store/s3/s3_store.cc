@@ -23,7 +23,6 @@ constexpr std::size_t kPagesMax = 10'000;  // of 1,000 objects
 
 // The names by which the distributions mark their objects: x-amz-meta-<one of these>-<attribute>.
 constexpr std::string_view kHeaderPrefixes[] = {"holdfast-", "rke2-", "k3s-"};
-constexpr std::string_view kUserMetadata = "x-amz-meta-";
 
 Status CheckName(const std::string& name) {
   if (IsPlainFileName(name) && !name.starts_with('.')) return OkStatus();
@@ -42,8 +41,8 @@ Attributes AttributesOf(const HttpResponse& answer) {
   Attributes out;
   for (const auto& [name, value] : answer.headers) {
     std::string_view rest = name;
-    if (!rest.starts_with(kUserMetadata)) continue;
-    rest.remove_prefix(kUserMetadata.size());
+    if (!rest.starts_with(kS3UserMetadata)) continue;
+    rest.remove_prefix(kS3UserMetadata.size());
     for (const std::string_view prefix : kHeaderPrefixes)
       if (rest.starts_with(prefix)) out.emplace(rest.substr(prefix.size()), value);
   }
@@ -65,11 +64,9 @@ class S3Store final : public ObjectStore {
     const auto present = HeadS3Object(*client_, KeyOf(name), options.stop);
     if (present.ok()) return AlreadyExistsError("{} exists", Location(name));
     if (!absl::IsNotFound(present.status())) return present.status();
-    ASSIGN_OR_RETURN(auto headers, HeadersFor(options.attributes));
+    ASSIGN_OR_RETURN(auto headers, S3SnapshotHeaders(client_->options(), options.attributes));
     headers["content-type"] =
         name.ends_with(".zip") ? "application/zip" : "application/octet-stream";
-    if (!client_->options().storage_class.empty())
-      headers["x-amz-storage-class"] = client_->options().storage_class;
     return StartS3Upload(client_,
                          {.key = KeyOf(name), .headers = std::move(headers), .stop = options.stop});
   }
@@ -124,7 +121,8 @@ class S3Store final : public ObjectStore {
     // They belong to whom the object belongs.
     const auto object = HeadS3Object(*client_, KeyOf(name));
     if (!object.ok() && !absl::IsNotFound(object.status())) return object.status();
-    ASSIGN_OR_RETURN(auto headers, HeadersFor(object.ok() ? AttributesOf(*object) : Attributes()));
+    ASSIGN_OR_RETURN(auto headers, S3Headers(client_->options(),
+                                             object.ok() ? AttributesOf(*object) : Attributes()));
     headers["content-type"] = "application/json";
     return PutS3Object(*client_, {.key = MetadataKeyOf(name), .headers = std::move(headers)}, text);
   }
@@ -223,25 +221,6 @@ class S3Store final : public ObjectStore {
   Status Delete(const std::string& key) {
     const Status status = client_->Call({.method = "DELETE", .key = key}).status();
     return absl::IsNotFound(status) ? OkStatus() : status;
-  }
-
-  // Of every object that we write.
-  StatusOr<std::map<std::string, std::string>> HeadersFor(const Attributes& attributes) const {
-    const S3Options& options = client_->options();
-    std::map<std::string, std::string> headers;
-    for (const auto& [name, value] : attributes) {
-      if (value.empty()) continue;  // no header can say that
-      const bool printable =
-          std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < 0x7f; });
-      if (!printable)
-        return InvalidArgumentError("the {} \"{}\" cannot be kept with an s3 object", name, value);
-      headers[ToLower(fmt::format("{}{}-{}", kUserMetadata, options.header_prefix, name))] = value;
-    }
-    if (!options.server_side_encryption.empty())
-      headers["x-amz-server-side-encryption"] = options.server_side_encryption;
-    if (!options.kms_key_id.empty())
-      headers["x-amz-server-side-encryption-aws-kms-key-id"] = options.kms_key_id;
-    return headers;
   }
 
   const std::shared_ptr<S3Client> client_;  // shared with the objects that were opened

@@ -442,7 +442,7 @@ TEST_F(S3StoreTest, ARefusedDeleteIsToldAndKeepsTheMetadata) {
 
 TEST_F(S3StoreTest, TheCheckTriesEverythingAndLeavesNothing) {
   const auto steps = CheckS3(options_, Context());
-  EXPECT_EQ(steps.size(), 13u);
+  EXPECT_EQ(steps.size(), 15u);
   for (const S3CheckStep& step : steps) EXPECT_TRUE(step.status.ok()) << step.what << step.status;
   EXPECT_THAT(s3_.objects, IsEmpty());
   EXPECT_THAT(s3_.uploads, IsEmpty());
@@ -457,9 +457,19 @@ TEST_F(S3StoreTest, TheCheckNamesTheMissingPermission) {
   std::vector<std::string> failed;
   for (const S3CheckStep& step : CheckS3(options_, Context()))
     if (!step.status.ok()) failed.push_back(step.needs);
-  EXPECT_THAT(failed, ElementsAre("s3:DeleteObject on arn:aws:s3:::bucket/prod/*"));
+  EXPECT_THAT(failed, ElementsAre("s3:DeleteObject on arn:aws:s3:::bucket/prod/*",
+                                  "s3:DeleteObject on arn:aws:s3:::bucket/prod/.metadata/*"));
   // What stays is no snapshot.
   EXPECT_THAT(Open()->List().value(), IsEmpty());
+}
+
+TEST_F(S3StoreTest, TheCheckLeavesNoUploadThatCannotBeCompleted) {
+  s3_.before = [](const HttpRequest& request) -> std::optional<FakeS3::Answer> {
+    if (Is(request, "POST", "uploadId=")) return FakeS3::Error(403, "AccessDenied");
+    return std::nullopt;
+  };
+  EXPECT_FALSE(CheckS3(options_, Context()).back().status.ok());
+  EXPECT_THAT(s3_.uploads, IsEmpty());
 }
 
 TEST_F(S3StoreTest, TheCheckOfImpossibleSettingsMakesNoRequest) {

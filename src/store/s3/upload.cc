@@ -303,6 +303,31 @@ std::uint64_t S3PartBytes(int part_number) {
   return part_number <= 7000 ? 32 * kMiB : 48 * kMiB;
 }
 
+StatusOr<std::map<std::string, std::string>> S3Headers(
+    const S3Options& options, const std::map<std::string, std::string>& attributes) {
+  std::map<std::string, std::string> headers;
+  for (const auto& [name, value] : attributes) {
+    if (value.empty()) continue;  // no header can say that
+    const bool printable =
+        std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+    if (!printable)
+      return InvalidArgumentError("the {} \"{}\" cannot be kept with an s3 object", name, value);
+    headers[ToLower(fmt::format("{}{}-{}", kS3UserMetadata, options.header_prefix, name))] = value;
+  }
+  if (!options.server_side_encryption.empty())
+    headers["x-amz-server-side-encryption"] = options.server_side_encryption;
+  if (!options.kms_key_id.empty())
+    headers["x-amz-server-side-encryption-aws-kms-key-id"] = options.kms_key_id;
+  return headers;
+}
+
+StatusOr<std::map<std::string, std::string>> S3SnapshotHeaders(
+    const S3Options& options, const std::map<std::string, std::string>& attributes) {
+  ASSIGN_OR_RETURN(auto headers, S3Headers(options, attributes));
+  if (!options.storage_class.empty()) headers["x-amz-storage-class"] = options.storage_class;
+  return headers;
+}
+
 std::unique_ptr<NewObject> StartS3Upload(std::shared_ptr<S3Client> client,
                                          const S3UploadOptions& options) {
   return std::make_unique<S3Upload>(std::move(client), options);

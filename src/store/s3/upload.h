@@ -26,6 +26,15 @@ struct S3UploadOptions {
 
 // `client` is shared with the store, which may end before.
 std::unique_ptr<NewObject> StartS3Upload(std::shared_ptr<S3Client> client,
+// What goes with every object that we write, by the settings: whose it is, and how it is encrypted. kInvalidArgument for an
+// attribute that fits no header.
+StatusOr<std::map<std::string, std::string>> S3Headers(
+    const S3Options& options, const std::map<std::string, std::string>& attributes);
+// And with a snapshot: its storage class too.
+StatusOr<std::map<std::string, std::string>> S3SnapshotHeaders(
+    const S3Options& options, const std::map<std::string, std::string>& attributes);
+inline constexpr std::string_view kS3UserMetadata = "x-amz-meta-";
+
                                          const S3UploadOptions& options);
 
 // One small object in one request, verified as above.
