@@ -61,6 +61,10 @@ class S3Store final : public ObjectStore {
   StatusOr<std::unique_ptr<NewObject>> Create(const std::string& name,
                                               const CreateOptions& options) override {
     RETURN_IF_ERROR(CheckName(name));
+    if (options.bytes_expected > kS3ObjectBytesMax)
+      return ResourceExhaustedError("{} has {}; an upload takes {} at most", Location(name),
+                                    FormatBytes(options.bytes_expected),
+                                    FormatBytes(kS3ObjectBytesMax));
     const auto present = HeadS3Object(*client_, KeyOf(name), options.stop);
     if (present.ok()) return AlreadyExistsError("{} exists", Location(name));
     if (!absl::IsNotFound(present.status())) return present.status();

@@ -194,7 +194,16 @@ TEST_F(S3StoreTest, PartsGrowSoThatTheirNumberSuffices) {
     total += S3PartBytes(i);
     EXPECT_LE(S3PartBytes(i), 48 * kMiB);
   }
-  EXPECT_GT(total, 290 * kGiB);
+  EXPECT_EQ(total, kS3ObjectBytesMax);
+}
+
+TEST_F(S3StoreTest, WhatIsTooLongIsSaidBeforeAnythingIsSent) {
+  const auto store = Open();
+  const std::size_t before = s3_.requests().size();
+  const Status status = store->Create("a", {.bytes_expected = kS3ObjectBytesMax + 1}).status();
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(s3_.requests().size(), before);
+  EXPECT_TRUE(store->Create("a", {.bytes_expected = kS3ObjectBytesMax}).ok());
 }
 
 TEST_F(S3StoreTest, OnePartIsSentAgainAndNotTheWholeUpload) {

@@ -17,6 +17,8 @@ namespace holdfast {
 // Largest object: 296 GiB, that is 10,000 parts (S3's limit) that grow from 16 to 48 MiB.
 std::uint64_t S3PartBytes(int part_number);
 inline constexpr int kS3PartsMax = 10'000;
+inline constexpr std::uint64_t kS3ObjectBytesMax =
+    (4000 * std::uint64_t{16} + 3000 * 32 + 3000 * 48) * 1024 * 1024;
 
 struct S3UploadOptions {
   std::string key;
@@ -24,8 +26,6 @@ struct S3UploadOptions {
   std::stop_token stop;
 };
 
-// `client` is shared with the store, which may end before.
-std::unique_ptr<NewObject> StartS3Upload(std::shared_ptr<S3Client> client,
 // What goes with every object that we write, by the settings: whose it is, and how it is encrypted. kInvalidArgument for an
 // attribute that fits no header.
 StatusOr<std::map<std::string, std::string>> S3Headers(
@@ -35,6 +35,8 @@ StatusOr<std::map<std::string, std::string>> S3SnapshotHeaders(
     const S3Options& options, const std::map<std::string, std::string>& attributes);
 inline constexpr std::string_view kS3UserMetadata = "x-amz-meta-";
 
+// `client` is shared with the store, which may end before.
+std::unique_ptr<NewObject> StartS3Upload(std::shared_ptr<S3Client> client,
                                          const S3UploadOptions& options);
 
 // One small object in one request, verified as above.
