@@ -206,6 +206,25 @@ TEST_F(S3StoreTest, WhatIsTooLongIsSaidBeforeAnythingIsSent) {
   EXPECT_TRUE(store->Create("a", {.bytes_expected = kS3ObjectBytesMax}).ok());
 }
 
+TEST_F(S3StoreTest, AnUploadThatAnotherClusterReplacedAtOnceIsNoSuccess) {
+  const auto store = Open();
+  s3_.after = [&](const HttpRequest& request, FakeS3::Answer answer) {
+    for (const char* key : {"prod/a", "prod/b"}) {
+      const bool now = Is(request, "PUT", key) || Is(request, "POST", key);
+      if (now && s3_.objects.contains(key))
+        s3_.objects[key] = {.data = "theirs",
+                            .etag = "e",
+                            .headers = {{"x-amz-meta-holdfast-cluster-id", "c2"}},
+                            .modified_at = clock_.Now()};
+    }
+    return answer;
+  };
+  EXPECT_TRUE(absl::IsAlreadyExists(Save(*store, "a", "x", ours_)));
+  EXPECT_TRUE(absl::IsAlreadyExists(Save(*store, "b", Large(), ours_)));
+  EXPECT_EQ(s3_.objects.at("prod/a").data, "theirs");
+  EXPECT_EQ(s3_.objects.at("prod/b").data, "theirs");
+}
+
 TEST_F(S3StoreTest, OnePartIsSentAgainAndNotTheWholeUpload) {
   int failures = 3;
   s3_.before = [&](const HttpRequest& request) -> std::optional<FakeS3::Answer> {

@@ -60,6 +60,18 @@ Status CheckStored(const HttpResponse& head, std::uint64_t bytes) {
                        bytes);
 }
 
+// Two clusters that share a folder may take one name in the same second, and the last to write has it.
+Status CheckOwner(const HttpResponse& head, const std::map<std::string, std::string>& sent,
+                  const std::string& location) {
+  for (const auto& [name, value] : sent) {
+    const std::string_view found = head.Header(name);
+    if (!name.starts_with(kS3UserMetadata) || found.empty() || found == value) continue;
+    return AlreadyExistsError("{} was replaced by another's of the same name: {} is {:.100}",
+                              location, name, found);
+  }
+  return OkStatus();
+}
+
 class S3Upload final : public NewObject {
  public:
   S3Upload(std::shared_ptr<S3Client> client, const S3UploadOptions& options)
@@ -269,6 +281,7 @@ class S3Upload final : public NewObject {
     const auto head = HeadS3Object(*client_, options_.key, stop_.get_token());
     if (!answer.ok() && (!head.ok() || ETagOf(*head) != expected)) return answer.status();
     RETURN_IF_ERROR(head.status());
+    RETURN_IF_ERROR(CheckOwner(*head, options_.headers, client_->Location(options_.key)));
     RETURN_IF_ERROR(CheckETag(*head, ETagOf(*head), expected), "{}",
                     client_->Location(options_.key));
     return CheckStored(*head, bytes_);
@@ -342,6 +355,7 @@ Status PutS3Object(S3Client& client, const S3UploadOptions& options, std::string
   RETURN_IF_ERROR(CheckETag(answer, ETagOf(answer), HexOf(Md5Of(BytesOf(body)))), "{}",
                   client.Location(options.key));
   ASSIGN_OR_RETURN(const HttpResponse head, HeadS3Object(client, options.key, options.stop));
+  RETURN_IF_ERROR(CheckOwner(head, options.headers, client.Location(options.key)));
   return CheckStored(head, body.size());
 }
 
