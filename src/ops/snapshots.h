@@ -88,8 +88,8 @@ struct DeleteReport {
   std::vector<std::string> not_found;  // neither here nor there
   Status status;                       // the first error; the rest was still tried
 };
-// kInvalidArgument for a name that leaves the directory: nothing is deleted then. A copy in S3 that belongs to another cluster
-// stays (kFailedPrecondition), and the snapshot of that name in the directory is deleted all the same: that one is ours.
+// kInvalidArgument for a name that leaves the directory: nothing is deleted then. A copy in S3 that belongs to another
+// cluster stays (kFailedPrecondition), and the snapshot of that name in the directory, ours, is deleted all the same.
 DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::string>& names);
 
 // Removes what killed runs of this node left half-written (the directory may be shared with other nodes, which are at work).

@@ -50,9 +50,10 @@ struct UploadRequest {
   std::stop_token stop = {};
 };
 
-// Copies a snapshot of the directory into place.s3, which must be open: the bytes, then the manifest. The bytes are compared
-// with the manifest on the way (the digest of a plain one, the size of all): one that was damaged on the disk is not uploaded. If the whole snapshot is there already, that is
-// success. Then notes in the directory's manifest that nothing is owed any more, or why it still is.
+// Copies a snapshot of the directory into place.s3, which must be open: the bytes, then the manifest. They are compared with
+// the manifest on the way (the digest of a plain one, the size of all): one damaged on the disk is not uploaded. If the
+// whole snapshot is there already, that is success. Then notes in the directory's manifest that nothing is owed any
+// more, or why it still is.
 // The snapshot in the directory stays as it is, whatever happens. Logs the result.
 Status UploadSnapshot(const SnapshotPlace& place, const UploadRequest& request);
 
@@ -69,8 +70,8 @@ StatusOr<std::vector<OwedUpload>> UploadOwed(const SnapshotPlace& place, const R
                                              std::stop_token stop);
 
 // Ends uploads that killed runs left unfinished: those of snapshots in the directory that this node saved; and, begun more
-// than a day ago, of all others in the directory (it may be shared) and those named for this node (another cluster may have a
-// node of our name). What these are uploading is not ours to end.
+// than a day ago, of all others in the directory (it may be shared) and those named for this node (another cluster may have
+// a node of our name). What these are uploading is not ours to end.
 Status RemoveUnfinishedUploads(const SnapshotPlace& place, const UploadsInFlight& in_flight,
                                absl::Time now);
 
