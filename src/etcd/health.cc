@@ -41,6 +41,11 @@ Status CheckHealthAndCure(Client& client) {
   return CheckHealth(client);
 }
 
+Status CommitToFile(Client& client, std::stop_token stop) {
+  constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
+  return client.Snapshot(kCommitTimeout, std::move(stop)).status();
+}
+
 StatusOr<std::unique_ptr<Client>> ConnectToHealthy(ClientOptions options,
                                                    const std::vector<std::string>& client_urls) {
   Status last = UnavailableError("no member has told where its clients connect");

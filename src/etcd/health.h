@@ -16,6 +16,11 @@ Status CheckHealth(Client& client);
 // for a member that serves: it blocks meanwhile.
 Status CheckHealthAndCure(Client& client);
 
+// Has the member write all that it has acknowledged into its database file. Before that it may be in the log alone, and who
+// reads the file before the next start does not see it. (etcd does so every 100 ms, and when it begins a snapshot.)
+// Source: etcd server/storage/backend/backend.go (defaultBatchInterval, Snapshot).
+Status CommitToFile(Client& client, std::stop_token stop);
+
 // A client to the first of these members that is fit to serve, for who is not a member himself. Each is given
 // `options.call_timeout`; options.endpoint is set here. `client_urls` as members advertise them ("https://10.0.0.1:2379").
 // An error names every member with its reason; its code is that of the last.

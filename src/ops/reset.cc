@@ -5,6 +5,7 @@
 #include "base/distribution.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "etcd/health.h"
 #include "identity/bootstrap_files.h"
 #include "identity/lineage.h"
 #include "identity/sealed_bootstrap.h"
@@ -17,8 +18,6 @@
 
 namespace holdfast {
 namespace {
-
-constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
 
 class Reset {
  public:
@@ -158,8 +157,7 @@ class Reset {
     LogInfo("Starting etcd on the copy to bring it to the end of its log");
     RETURN_IF_ERROR(server->WaitHealthy(etcd::kStartTimeout, request_.stop));
     ASSIGN_OR_RETURN(const etcd::MemberStatus status, server->client()->GetStatus());
-    // A snapshot begins with writing everything to the database.
-    RETURN_IF_ERROR(server->client()->Snapshot(kCommitTimeout, request_.stop).status());
+    RETURN_IF_ERROR(etcd::CommitToFile(*server->client(), request_.stop));
     server->Stop();
     ASSIGN_OR_RETURN(const mvcc::Inspection found, RebuildDataDir(fs_, build));
     if (found.revision < status.revision) {

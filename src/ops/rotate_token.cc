@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "etcd/health.h"
 #include "identity/bootstrap_files.h"
 #include "identity/sealed_bootstrap.h"
 #include "keys/seal.h"
@@ -40,8 +41,10 @@ StatusOr<Secret> RotateToken(FileSystem& fs, const DataLayout& layout, Random& r
                      Seal(EncodeBootstrap(files), parsed.password, random));
     return client.Put(new_key, sealed);
   };
-  // Twice: first so that a crash leaves no token without data, then with the passwd file as it is now.
+  // Twice: first so that a crash leaves no token without data (in the file that the next start reads), then with the passwd
+  // file as it is now.
   RETURN_IF_ERROR(store());
+  RETURN_IF_ERROR(etcd::CommitToFile(client, {}));
   TokenFileOptions with_new = tokens;
   with_new.password = parsed.password;
   RETURN_IF_ERROR(WriteTokenFiles(fs, layout, with_new));

@@ -33,14 +33,17 @@ class RotateTokenTest : public ::testing::Test {
     const auto sealed = Seal(EncodeBootstrap(CollectBootstrapFiles(fs_, layout_).value()),
                              Secret(password), SystemRandom());
     EXPECT_TRUE(etcd_.Put(BootstrapKeyName(Secret(password)), *sealed, 0).ok());
+    etcd_.committed = etcd_.keys;
   }
   StatusOr<Secret> Rotate(const std::string& to) {
     return RotateToken(fs_, layout_, SystemRandom(), etcd_, tokens_, Secret(to));
   }
   // What the datastore's data open with.
-  bool Opens(const std::string& password) {
+  bool Opens(const std::string& password) { return Opens(password, etcd_.keys); }
+  static bool Opens(const std::string& password,
+                    const std::map<std::string, etcd::KeyRecord>& keys) {
     std::map<std::string, std::string> values;
-    for (const auto& [key, record] : etcd_.keys) values[key] = record.value;
+    for (const auto& [key, record] : keys) values[key] = record.value;
     const auto opened = OpenBootstrap(values, Secret(password), "the test");
     return opened.ok() && opened->has_value();
   }
@@ -61,6 +64,19 @@ TEST_F(RotateTokenTest, DatastoreAndFilesHaveTheNewOneAlone) {
   EXPECT_EQ(etcd_.keys.size(), 1u);
   EXPECT_THAT(Token(), HasSubstr("::server:new"));
   EXPECT_TRUE(ReadPasswdFile(fs_, layout_).ok());
+}
+
+// The next start reads the database file, before etcd knows what is in its log.
+TEST_F(RotateTokenTest, TheTokenInTheFilesOpensWhatEtcdHasWrittenToItsDatabase) {
+  bool seen = false;
+  etcd_.refuse = [&](std::string_view) -> Status {
+    const bool is_new = Token().find("::server:new") != std::string::npos;
+    seen = seen || is_new;
+    EXPECT_TRUE(Opens(is_new ? "new" : "old", etcd_.committed));
+    return OkStatus();
+  };
+  ASSERT_TRUE(Rotate("new").ok());
+  EXPECT_TRUE(seen);
 }
 
 TEST_F(RotateTokenTest, TheWholeTokenMayBeGiven) {

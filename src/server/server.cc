@@ -12,6 +12,7 @@
 #include "base/layout.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "etcd/health.h"
 #include "etcd_cluster/etcd_datastore.h"
 #include "identity/bootstrap_files.h"
 #include "identity/sealed_bootstrap.h"
@@ -36,7 +37,6 @@ namespace holdfast {
 namespace {
 
 constexpr absl::Duration kTick = absl::Seconds(1);
-constexpr absl::Duration kCommitTimeout = absl::Minutes(1);
 
 class Server final : public ApiBackend {
  public:
@@ -436,9 +436,8 @@ class Server final : public ApiBackend {
       RETURN_IF_ERROR(client->Create(BootstrapKeyName(password), sealed));
       LogInfo("Bootstrap data are saved in the datastore (token hash {})", TokenHash(password));
     }
-    // The next start reads them in etcd's database file, before etcd runs. etcd writes that file a moment after it has
-    // acknowledged a key, and may be killed in between; a snapshot begins with writing it.
-    return client->Snapshot(kCommitTimeout, context_.stop).status();
+    // The next start reads them in etcd's database file, before etcd runs.
+    return etcd::CommitToFile(*client, context_.stop);
   }
 
   // Files that we do not keep on disk may be in the datastore all the same (another distribution's).

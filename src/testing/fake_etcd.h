@@ -28,6 +28,7 @@ class FakeEtcd final : public etcd::Client {
   }
   StatusOr<std::unique_ptr<etcd::SnapshotStream>> Snapshot(absl::Duration,
                                                            std::stop_token) override {
+    committed = keys;
     return std::make_unique<Stream>(*this);
   }
 
@@ -164,6 +165,7 @@ class FakeEtcd final : public etcd::Client {
 
   std::vector<etcd::MemberInfo> members;
   std::map<std::string, etcd::KeyRecord> keys;
+  std::map<std::string, etcd::KeyRecord> committed;  // what is in the database file
   std::map<etcd::LeaseId, absl::Duration> leases;
   std::map<std::string, etcd::LeaseId> leased;  // by key
   std::vector<std::size_t> transactions;        // sizes of what Apply got
