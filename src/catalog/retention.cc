@@ -6,8 +6,18 @@
 #include "artifact/naming.h"
 
 namespace holdfast {
+namespace {
+
+constexpr absl::Duration kClocksDiffer = absl::Minutes(10);
+
+}  // namespace
+
+bool IsAheadOfTime(const CatalogEntry& entry, absl::Time now) {
+  return entry.created_at > now + kClocksDiffer;
+}
 
 bool BelongsTo(const CatalogEntry& entry, const RetentionRule& rule) {
+  if (IsAheadOfTime(entry, rule.now)) return false;
   if (!entry.owner_known) return false;
   const bool ours = entry.manifest && entry.manifest->ours();
   if (rule.cluster_id && entry.cluster_id.empty())

@@ -23,6 +23,20 @@ TEST(Retention, TheNewestStayTheOldestGo) {
             (Names{"etcd-snapshot-n1-1", "etcd-snapshot-n1-2"}));
 }
 
+// A clock was ahead for a while: what was taken then must not make each new one the oldest.
+TEST(Retention, WhatIsDatedAheadOfTimeIsNotCountedAndStays) {
+  RetentionRule rule = kKeepTwo;
+  rule.now = absl::FromUnixSeconds(1000);
+  const std::vector<CatalogEntry> all = {
+      Ours("etcd-snapshot-n1-900000", "etcd-snapshot", "n1", 900'000),
+      Foreign("etcd-snapshot-n1-900001", 900'001), Foreign("etcd-snapshot-n1-1000", 1000),
+      Foreign("etcd-snapshot-n1-998", 998), Foreign("etcd-snapshot-n1-999", 999)};
+  EXPECT_EQ(SelectForRemoval(all, rule), Names{"etcd-snapshot-n1-998"});
+  EXPECT_FALSE(BelongsTo(all[0], rule));
+  // Clocks differ a little.
+  EXPECT_TRUE(BelongsTo(Foreign("etcd-snapshot-n1-1100", 1100), rule));
+}
+
 TEST(Retention, NothingGoesUpToTheLimitOrWithoutOne) {
   const std::vector<CatalogEntry> two = {Foreign("etcd-snapshot-n1-1", 1),
                                          Foreign("etcd-snapshot-n1-2", 2)};

@@ -129,12 +129,13 @@ class SnapshotCommand {
     if (settings_.command() == kSnapshotList) {
       ASSIGN_OR_RETURN(request.local, settings_.Bool("local"));
     }
-    if (settings_.IsSet("dir"))
+    if (!settings_.Text("dir").empty())
       request.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
     if (settings_.IsSet("snapshot-compress")) {
       ASSIGN_OR_RETURN(request.compress, settings_.Bool("snapshot-compress"));
     }
-    if (settings_.command() == kSnapshotSave && settings_.IsSet("etcd-snapshot-compression")) {
+    if (settings_.command() == kSnapshotSave && settings_.IsSet("etcd-snapshot-compression") &&
+        !settings_.IsOverridden("etcd-snapshot-compression", "snapshot-compress")) {
       request.compression = settings_.Text("etcd-snapshot-compression");
     }
     if (settings_.command() == kSnapshotPrune && settings_.IsSet("snapshot-retention")) {
@@ -154,7 +155,7 @@ class SnapshotCommand {
                         .make_if_missing = true,
                         .node = NodeNameFrom(settings_, context_.host),
                         .cluster_id = ClusterId()};
-    if (settings_.IsSet("dir")) {
+    if (!settings_.Text("dir").empty()) {
       place.directory = AbsolutePath(settings_.Text("dir"), context_.host.working_directory);
       place.make_if_missing = false;
     }
@@ -256,12 +257,12 @@ class SnapshotCommand {
     const std::int64_t keep = settings_.IsSet("snapshot-retention")
                                   ? settings_.Integer("snapshot-retention").value_or(0)
                                   : 5;
-    const PruneReport report = PruneDirectory(place, base, keep);
+    const PruneReport report = PruneDirectory(place, base, keep, SystemClock().Now());
     SnapshotResult result{
         .created = {}, .deleted = report.deleted, .considered = report.considered};
     Status status = report.status;
     if (place.s3 != nullptr) {
-      const PruneReport in_s3 = PruneS3(place, base, s3_.retention);
+      const PruneReport in_s3 = PruneS3(place, base, s3_.retention, SystemClock().Now());
       result.deleted.insert(result.deleted.end(), in_s3.deleted.begin(), in_s3.deleted.end());
       result.considered.insert(result.considered.end(), in_s3.considered.begin(),
                                in_s3.considered.end());

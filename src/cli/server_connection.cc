@@ -12,7 +12,7 @@ constexpr std::uint64_t kTokenBytesMax = 64 * kKiB;
 StatusOr<Secret> TokenOf(const CommandContext& context) {
   const Settings& settings = context.settings;
   for (const char* flag : {"token", "etcd-token"}) {
-    if (settings.IsSet(flag)) return settings.SecretText(flag);
+    if (!settings.Text(flag).empty()) return settings.SecretText(flag);
   }
   const DataLayout layout(DataDirFrom(settings, context.distribution, context.host));
   auto text = ReadFile(PosixFileSystem(), layout.token(), kTokenBytesMax);
@@ -25,14 +25,14 @@ StatusOr<Secret> TokenOf(const CommandContext& context) {
 }  // namespace
 
 bool IsServerNamed(const Settings& settings) {
-  return settings.IsSet("server") || settings.IsSet("etcd-server");
+  return !settings.Text("server").empty() || !settings.Text("etcd-server").empty();
 }
 
 std::string ServerUrlOf(const CommandContext& context) {
   const Settings& settings = context.settings;
   for (const char* flag : {"server", "etcd-server"}) {
-    if (!settings.IsSet(flag)) continue;
     std::string url = settings.Text(flag);
+    if (url.empty()) continue;
     while (url.ends_with('/')) url.pop_back();
     return url;
   }

@@ -93,7 +93,8 @@ Status ReadSnapshots(const Settings& settings, const HostFacts& host, const Data
   o.compression = compress ? Compression::kZip : Compression::kNone;
   o.compression_given =
       settings.IsSet("etcd-snapshot-compress") || settings.IsSet("etcd-snapshot-compression");
-  if (settings.IsSet("etcd-snapshot-compression")) {
+  if (settings.IsSet("etcd-snapshot-compression") &&
+      !settings.IsOverridden("etcd-snapshot-compression", "etcd-snapshot-compress")) {
     const std::string name = settings.Text("etcd-snapshot-compression");
     const auto compression = ParseCompression(name);
     if (!compression)

@@ -35,6 +35,10 @@ class Settings {
   std::string Where(std::string_view name) const;
   // In a configuration file, not by whoever gave the command.
   bool IsFromFile(std::string_view name) const;
+  // Whoever gave the command gave `by`, another flag for the same thing; `name` is from a file.
+  bool IsOverridden(std::string_view name, std::string_view by) const {
+    return IsFromFile(name) && IsSet(by) && !IsFromFile(by);
+  }
 
   // The value, else the table's default. A value of the wrong form is kInvalidArgument and names value, flag and place.
   std::string Text(std::string_view name) const;

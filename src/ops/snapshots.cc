@@ -64,6 +64,12 @@ PruneReport Prune(ObjectStore& store, const RetentionRule& rule, bool go_on_afte
   for (const CatalogEntry& entry : *entries) {
     if (!entry.owner_known && IsNamedFor(entry.name, rule.base, rule.node))
       LogWarn("{} is not counted, whoever it belongs to: {}", entry.location, entry.error);
+    RetentionRule whenever = rule;
+    whenever.now = absl::InfiniteFuture();
+    if (IsAheadOfTime(entry, rule.now) && BelongsTo(entry, whenever)) {
+      LogWarn("{} is dated {}, which is to come: it is not counted, nor removed until then",
+              entry.location, FormatRfc3339Utc(entry.created_at));
+    }
   }
   for (const std::string& name : SelectForRemoval(*entries, rule)) {
     const Status removed = store.Remove(name);
@@ -164,46 +170,53 @@ StatusOr<SnapshotList> ListSnapshots(const SnapshotPlace& place) {
   return out;
 }
 
-StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place) {
+StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place, absl::Time now) {
   RETURN_IF_ERROR(CheckDirectoryForReading(place));
   LocalStore store(place.fs, place.directory);
   ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(store));
   SnapshotSummary out{.count = entries.size()};
   for (const CatalogEntry& entry : entries) {
     if (!entry.manifest || !entry.manifest->ours()) continue;  // foreign, or not proven
-    out.newest = entry.created_at;
-    out.newest_bytes = entry.bytes;
+    if (!IsAheadOfTime(entry, now)) {
+      out.newest = entry.created_at;
+      out.newest_bytes = entry.bytes;
+    }
     if (!entry.manifest->upload_owed.empty()) ++out.owed;
   }
   return out;
 }
 
-StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place) {
+StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place, absl::Time now) {
   ASSIGN_OR_RETURN(const std::vector<CatalogEntry> entries, ListCatalog(*place.s3->store));
   SnapshotSummary out;
   for (const CatalogEntry& entry : entries) {
     if (entry.cluster_id != place.cluster_id || entry.node_name != place.node) continue;
     ++out.count;
+    if (IsAheadOfTime(entry, now)) continue;
     out.newest = entry.created_at;
     out.newest_bytes = entry.bytes;
   }
   return out;
 }
 
-PruneReport PruneDirectory(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
+PruneReport PruneDirectory(const SnapshotPlace& place, const std::string& base, std::int64_t keep,
+                           absl::Time now) {
   if (const Status status = CheckDirectoryForReading(place); !status.ok())
     return {.deleted = {}, .considered = {}, .status = status};
   LocalStore store(place.fs, place.directory);
-  return Prune(store, {.base = base, .node = place.node, .keep = keep},
+  return Prune(store, {.base = base, .node = place.node, .keep = keep, .now = now},
                /*go_on_after_errors=*/false);
 }
 
-RetentionRule S3Rule(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
-  return {.base = base, .node = place.node, .keep = keep, .cluster_id = place.cluster_id};
+RetentionRule S3Rule(const SnapshotPlace& place, const std::string& base, std::int64_t keep,
+                     absl::Time now) {
+  return {
+      .base = base, .node = place.node, .keep = keep, .cluster_id = place.cluster_id, .now = now};
 }
 
-PruneReport PruneS3(const SnapshotPlace& place, const std::string& base, std::int64_t keep) {
-  return Prune(*place.s3->store, S3Rule(place, base, keep), /*go_on_after_errors=*/true);
+PruneReport PruneS3(const SnapshotPlace& place, const std::string& base, std::int64_t keep,
+                    absl::Time now) {
+  return Prune(*place.s3->store, S3Rule(place, base, keep, now), /*go_on_after_errors=*/true);
 }
 
 DeleteReport DeleteSnapshots(const SnapshotPlace& place, const std::vector<std::string>& names) {

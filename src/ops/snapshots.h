@@ -62,13 +62,13 @@ StatusOr<SnapshotList> ListSnapshots(const SnapshotPlace& place);
 
 struct SnapshotSummary {
   std::size_t count = 0;
-  absl::Time newest = absl::InfinitePast();  // of those we made
+  absl::Time newest = absl::InfinitePast();  // of those we made; none that is ahead of time
   std::uint64_t newest_bytes = 0;
   std::size_t owed = 0;  // to S3
 };
-StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place);
+StatusOr<SnapshotSummary> SummarizeDirectory(const SnapshotPlace& place, absl::Time now);
 // What this node of this cluster has there.
-StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place);
+StatusOr<SnapshotSummary> SummarizeS3(const SnapshotPlace& place, absl::Time now);
 
 struct PruneReport {
   std::vector<std::string> deleted;
@@ -76,12 +76,15 @@ struct PruneReport {
   Status status;  // the first error
 };
 // The directory: removes what the rule says; stops at the first error.
-PruneReport PruneDirectory(const SnapshotPlace& place, const std::string& base, std::int64_t keep);
+PruneReport PruneDirectory(const SnapshotPlace& place, const std::string& base, std::int64_t keep,
+                           absl::Time now);
 // The copies of this node of this cluster (RetentionRule). One that cannot be removed (a policy, an object lock) does not
 // keep the others.
-PruneReport PruneS3(const SnapshotPlace& place, const std::string& base, std::int64_t keep);
+PruneReport PruneS3(const SnapshotPlace& place, const std::string& base, std::int64_t keep,
+                    absl::Time now);
 // What PruneS3 goes by.
-RetentionRule S3Rule(const SnapshotPlace& place, const std::string& base, std::int64_t keep);
+RetentionRule S3Rule(const SnapshotPlace& place, const std::string& base, std::int64_t keep,
+                     absl::Time now);
 
 struct DeleteReport {
   std::vector<std::string> deleted;    // twice if in the directory and in S3

@@ -138,7 +138,9 @@ TEST_F(SnapshotsTest, ADirectoryOfOnesOwnMustBeThere) {
 TEST_F(SnapshotsTest, NamesThatLeaveTheDirectoryAreRefused) {
   for (const char* bad : {"", "../x", "a/b", ".hidden", "a\nb"}) {
     EXPECT_EQ(Save(bad).status().code(), StatusCode::kInvalidArgument) << bad;
-    EXPECT_EQ(PruneDirectory(place_, bad, 1).status.code(), StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(PruneDirectory(place_, bad, 1, absl::InfiniteFuture()).status.code(),
+              StatusCode::kInvalidArgument)
+        << bad;
   }
   ASSERT_TRUE(Save().ok());
   const DeleteReport report = DeleteSnapshots(place_, {"on-demand-n1-1000000", "../x"});
@@ -149,15 +151,15 @@ TEST_F(SnapshotsTest, NamesThatLeaveTheDirectoryAreRefused) {
 TEST_F(SnapshotsTest, PruneKeepsTheNewestOfOneBase) {
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(Save().ok());
   ASSERT_TRUE(Save("other").ok());
-  const PruneReport report = PruneDirectory(place_, "on-demand", 2);
+  const PruneReport report = PruneDirectory(place_, "on-demand", 2, absl::InfiniteFuture());
   EXPECT_TRUE(report.status.ok());
   EXPECT_EQ(report.considered.at(0).count, 4);
   EXPECT_EQ(report.deleted, (Strings{"on-demand-n1-1000000", "on-demand-n1-1000001"}));
   const Strings left = {"on-demand-n1-1000002", "on-demand-n1-1000003", "other-n1-1000000"};
   EXPECT_EQ(Metadata(), left) << "metadata go with their snapshot";
   EXPECT_EQ(Names().size(), 3u);
-  EXPECT_TRUE(PruneDirectory(place_, "on-demand", 2).deleted.empty());
-  EXPECT_TRUE(PruneDirectory(place_, "on-demand", 0).deleted.empty());
+  EXPECT_TRUE(PruneDirectory(place_, "on-demand", 2, absl::InfiniteFuture()).deleted.empty());
+  EXPECT_TRUE(PruneDirectory(place_, "on-demand", 0, absl::InfiniteFuture()).deleted.empty());
 }
 
 TEST_F(SnapshotsTest, PruneStopsAtAnErrorAndSaysWhatItDid) {
@@ -165,7 +167,7 @@ TEST_F(SnapshotsTest, PruneStopsAtAnErrorAndSaysWhatItDid) {
   FaultFs faulty(fs_);
   faulty.FailAt(4, DataLossError("i/o error"),
                 /*for_ever=*/false);  // snapshot, metadata, directory; then the next snapshot
-  const PruneReport report = PruneDirectory(Place(faulty), "on-demand", 1);
+  const PruneReport report = PruneDirectory(Place(faulty), "on-demand", 1, absl::InfiniteFuture());
   EXPECT_TRUE(absl::IsDataLoss(report.status)) << report.status;
   EXPECT_EQ(report.deleted, Strings{"on-demand-n1-1000000"});
   EXPECT_EQ(Names().size(), 3u);
@@ -217,7 +219,7 @@ TEST_F(SnapshotsTest, CleaningRemovesOnlyWhatIsUnfinished) {
 
 TEST_F(SnapshotsTest, AMissingDirectoryOfOursIsEmpty) {
   EXPECT_TRUE(ListSnapshots(place_)->records.empty());
-  EXPECT_TRUE(PruneDirectory(place_, "on-demand", 1).status.ok());
+  EXPECT_TRUE(PruneDirectory(place_, "on-demand", 1, absl::InfiniteFuture()).status.ok());
   EXPECT_EQ(DeleteSnapshots(place_, {"a"}).not_found, Strings{"a"});
   EXPECT_TRUE(CleanSnapshotPlace(place_).ok());
 }

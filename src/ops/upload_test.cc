@@ -40,7 +40,8 @@ class UploadTest : public ::testing::Test {
     return UploadSnapshot(place_, {.name = saved.name, .manifest = saved.manifest});
   }
   StatusOr<std::vector<OwedUpload>> UploadAllOwed(std::int64_t keep = 0) {
-    return UploadOwed(place_, S3Rule(place_, "etcd-snapshot", keep), in_flight_, clock_, {});
+    return UploadOwed(place_, S3Rule(place_, "etcd-snapshot", keep, absl::InfiniteFuture()),
+                      in_flight_, clock_, {});
   }
   std::string OwedFor(const std::string& name) {
     return Manifest::Decode(local_.ReadMetadata(name).value())->upload_owed;
@@ -246,7 +247,7 @@ TEST_F(UploadTest, PruneInS3GoesOnAfterOneThatCannotBeRemoved) {
     names.push_back(saved.name);
   }
   FailAt("remove " + names[0], PermissionDeniedError("locked"));
-  const PruneReport report = PruneS3(place_, "etcd-snapshot", 2);
+  const PruneReport report = PruneS3(place_, "etcd-snapshot", 2, absl::InfiniteFuture());
   EXPECT_TRUE(absl::IsPermissionDenied(report.status));
   EXPECT_THAT(report.deleted, ElementsAre(names[1]));
   EXPECT_EQ(report.considered.at(0).count, 4);

@@ -103,7 +103,8 @@ StatusOr<SnapshotResult> SnapshotService::Save(
     if (s3 && status.ok()) result.created.push_back(saved->snapshot.name);
     // As in RKE2, a save prunes nothing in the directory, and in S3 only by a limit of its own.
     if (s3 && request.s3_retention.value_or(0) > 0) {
-      const PruneReport pruned = PruneS3(place, BaseOf(request), *request.s3_retention);
+      const PruneReport pruned =
+          PruneS3(place, BaseOf(request), *request.s3_retention, context_.clock.Now());
       context_.metrics.OnS3Retention(pruned.status);
       if (!pruned.status.ok())
         LogError("Failed to remove old snapshots from S3: {}", MessageOf(pruned.status));
@@ -167,15 +168,16 @@ StatusOr<SnapshotResult> SnapshotService::Prune(const SnapshotRequest& request) 
     ASSIGN_OR_RETURN(s3, OpenS3(context_.open_s3, *options));
     place.s3 = &*s3;
   }
-  PruneReport report = PruneDirectory(place, BaseOf(request),
-                                      request.retention.value_or(context_.options.retention));
+  PruneReport report =
+      PruneDirectory(place, BaseOf(request), request.retention.value_or(context_.options.retention),
+                     context_.clock.Now());
   context_.metrics.OnRetention(report.status);
   Status status = report.status;
   if (s3) {
     // A limit that is set for the directory alone holds for both, as in the settings.
     const std::int64_t keep =
         request.s3_retention.value_or(request.retention.value_or(context_.options.s3.retention));
-    const PruneReport in_s3 = PruneS3(place, BaseOf(request), keep);
+    const PruneReport in_s3 = PruneS3(place, BaseOf(request), keep, context_.clock.Now());
     context_.metrics.OnS3Retention(in_s3.status);
     Append(report.deleted, in_s3.deleted);
     report.considered.insert(report.considered.end(), in_s3.considered.begin(),
@@ -238,16 +240,18 @@ void SnapshotService::TakeScheduled(std::stop_token stop) {
   const SnapshotPlace place = DefaultPlace();
   const bool to_s3 = context_.options.s3.on.value_or(false);
   const absl::Duration start = context_.clock.Steady();
-  const Status saved =
+  const auto taken =
       SaveInDirectory(place, {.base = context_.options.base,
                               .compression = context_.options.compression,
                               .upload_owed = to_s3 ? "the upload has not ended yet" : "",
-                              .stop = std::move(stop)})
-          .status();
+                              .stop = std::move(stop)});
+  Status saved = taken.status();
+  // Without its manifest nobody knows that it is owed to S3.
+  if (saved.ok() && to_s3) saved = taken->snapshot.manifest_status;
   if (!absl::IsAborted(saved)) context_.metrics.OnSave(saved, context_.clock.Steady() - start);
   if (saved.ok()) {
-    const PruneReport report =
-        PruneDirectory(place, context_.options.base, context_.options.retention);
+    const PruneReport report = PruneDirectory(place, context_.options.base,
+                                              context_.options.retention, context_.clock.Now());
     context_.metrics.OnRetention(report.status);
     if (!report.status.ok())
       LogError("Failed to remove old snapshots: {}", MessageOf(report.status));
@@ -288,9 +292,10 @@ Status SnapshotService::ReconcileS3(std::stop_token stop) {
   if (const Status cleaned = RemoveUnfinishedUploads(place, uploads_, context_.clock.Now());
       !cleaned.ok())
     LogError("Failed to end unfinished uploads: {}", MessageOf(cleaned));
-  const auto tried =
-      UploadOwed(place, S3Rule(place, context_.options.base, context_.options.s3.retention),
-                 uploads_, context_.clock, std::move(stop));
+  const auto tried = UploadOwed(
+      place,
+      S3Rule(place, context_.options.base, context_.options.s3.retention, context_.clock.Now()),
+      uploads_, context_.clock, std::move(stop));
   Status status = tried.status();
   for (const OwedUpload& upload : tried.ok() ? *tried : std::vector<OwedUpload>()) {
     context_.metrics.OnUpload(upload.status, upload.took);
@@ -298,7 +303,7 @@ Status SnapshotService::ReconcileS3(std::stop_token stop) {
   }
   if (tried.ok() && !tried->empty()) PruneScheduledS3(place);
   const absl::Duration look = context_.clock.Steady();
-  const auto summary = SummarizeS3(place);
+  const auto summary = SummarizeS3(place, context_.clock.Now());
   context_.metrics.OnReconcileS3(summary.status(), context_.clock.Steady() - look);
   if (summary.ok())
     context_.metrics.SetS3Snapshots(summary->count, summary->newest, summary->newest_bytes);
@@ -306,7 +311,8 @@ Status SnapshotService::ReconcileS3(std::stop_token stop) {
 }
 
 void SnapshotService::PruneScheduledS3(const SnapshotPlace& place) {
-  const PruneReport report = PruneS3(place, context_.options.base, context_.options.s3.retention);
+  const PruneReport report =
+      PruneS3(place, context_.options.base, context_.options.s3.retention, context_.clock.Now());
   context_.metrics.OnS3Retention(report.status);
   if (!report.status.ok())
     LogError("Failed to remove old snapshots from S3: {}", MessageOf(report.status));
@@ -320,7 +326,8 @@ void SnapshotService::UpdateGauges() {
 }
 
 Status SnapshotService::LookAtDirectory() {
-  ASSIGN_OR_RETURN(const SnapshotSummary summary, SummarizeDirectory(DefaultPlace()));
+  ASSIGN_OR_RETURN(const SnapshotSummary summary,
+                   SummarizeDirectory(DefaultPlace(), context_.clock.Now()));
   context_.metrics.SetSnapshots(summary.count, summary.newest, summary.newest_bytes);
   last_snapshot_ = summary.newest == absl::InfinitePast() ? 0 : absl::ToUnixSeconds(summary.newest);
   if (context_.options.s3.on.value_or(false)) context_.metrics.SetUploadsOwed(summary.owed);

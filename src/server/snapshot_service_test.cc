@@ -87,6 +87,17 @@ class SnapshotServiceTest : public ::testing::Test {
   std::optional<SnapshotService> service_;
 };
 
+TEST_F(SnapshotServiceTest, AScheduledSnapshotThatNobodyWouldUploadIsAFailure) {
+  // No metadata can be written: a file is where their directory should be.
+  ASSERT_TRUE(MakeDirectories(fs_, "/db/snapshots", 0700).ok());
+  ASSERT_TRUE(WriteFileAtomically(fs_, "/db/.metadata", "", 0600).ok());
+  ::testing::internal::CaptureStderr();
+  TakeScheduled();
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("Failed to take scheduled snapshot"));
+  EXPECT_EQ(Files().size(), 1u) << "what was saved stays";
+}
+
 TEST_F(SnapshotServiceTest, ASaveIsInBothPlacesAndSaysSoTwice) {
   const SnapshotResult result = Save().value();
   ASSERT_EQ(result.created.size(), 2u);

@@ -145,6 +145,31 @@ def test_the_snapshot_commands_read_the_same_file(bench):
     equal(snapshot("ls").out.splitlines(), ["Name Location Size Created"])
 
 
+def test_what_is_empty_in_a_file_is_not_set(bench):
+    """As templates write it. A directory that is named by nothing is not the one where somebody stands."""
+    server = bench.server().start()
+    config = bench.dir / "config.yaml"
+    config.write_text(f"data-dir: {server.data_dir}\nsupervisor-port: {server.supervisor_port}\netcd-snapshot-dir: ''\netcd-server: ''\n"
+                      "server: ''\netcd-snapshot-compression: zstd\n")
+    home = bench.dir / "home"
+    home.mkdir()
+    (home / "notes.txt").write_text("mine")
+
+    def snapshot(*argv):
+        return bench.run(BIN, "etcd-snapshot", *argv, env={"HOLDFAST_CONFIG_FILE": str(config)}, cwd=home)
+    saved = snapshot("save")
+    equal(saved.code, 0, saved)
+    contains(saved.err, ".zst saved.")
+    equal(len(server.names()), 1)
+    contains(snapshot("delete", "notes.txt").err, "not found")
+    # The command line wins over the file, also by the older flag.
+    equal(snapshot("save", "--name=plain", "--snapshot-compress=false").code, 0)
+    equal(len([name for name in server.names() if name.startswith("plain-") and not name.endswith(".zst")]), 1)
+    server.stop()
+    snapshot("delete", "notes.txt")
+    equal([p.name for p in home.iterdir()], ["notes.txt"])
+
+
 def test_unknown_keys(bench):
     words = Words(bench)
     for yaml, line, hint in (("etcd-binary: /x\n\netcd-snapshot-retentoin: 7\n", 3, "Did you mean etcd-snapshot-retention?"),
