@@ -134,7 +134,8 @@ std::vector<Route> SupervisorRoutes(ApiBackend& backend, std::string_view label_
       {"GET", "/metrics", Access::kAgent, simple([b] {
          return ApiResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                             .body = b->MetricsPage()};
-       })},
+       }),
+       kAtOnce},
       {"POST", "/db/snapshot", Access::kServer,
        [b, domain = std::string(label_domain), heartbeat](const ApiRequest& request,
                                                           LineStream& lines) {

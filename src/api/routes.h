@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-// Implemented by the server. Called from worker threads.
+// Implemented by the server. Called from worker threads; what does not wait, from the one for network I/O.
 class ApiBackend {
  public:
   virtual ~ApiBackend() = default;
@@ -19,7 +19,7 @@ class ApiBackend {
   // OK, or why not; one reason a line.
   virtual Status Ready() = 0;
   virtual Status Live() = 0;
-  virtual std::string MetricsPage() = 0;
+  virtual std::string MetricsPage() = 0;  // as Ready() and Live(), without waiting
 
   virtual StatusOr<SnapshotResult> SaveSnapshot(
       const SnapshotRequest& request, const std::function<void(const Progress&)>& on_progress) = 0;

@@ -12,7 +12,7 @@ constexpr std::uint64_t kTokenBytesMax = 64 * kKiB;
 StatusOr<Secret> TokenOf(const CommandContext& context) {
   const Settings& settings = context.settings;
   for (const char* flag : {"token", "etcd-token"}) {
-    if (!settings.Text(flag).empty()) return settings.SecretText(flag);
+    if (settings.IsSet(flag)) return settings.SecretText(flag);
   }
   const DataLayout layout(DataDirFrom(settings, context.distribution, context.host));
   auto text = ReadFile(PosixFileSystem(), layout.token(), kTokenBytesMax);
