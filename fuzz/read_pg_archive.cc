@@ -1,6 +1,7 @@
 // An archive of pg_dump, in two pieces, with whatever it says are the rows of a kine table.
 #include "formats/pgdump/archive.h"
 #include "formats/pgdump/copy_binary.h"
+#include "formats/pgdump/sql.h"
 
 namespace {
 
@@ -8,6 +9,11 @@ using namespace holdfast;
 
 struct Ignore final : pgdump::ArchiveEvents, pgdump::KineRowEvents {
   Status OnHead(const pgdump::Head& head) override {
+    for (const pgdump::Entry& entry : head.entries) {
+      (void)pgdump::RolesNamed(entry);
+      if (pgdump::IsOfDatabase(entry)) (void)pgdump::ForDatabase(entry, "other", "\"other\"");
+    }
+    (void)pgdump::DatabaseOptions(head, 15);
     if (head.entries.empty()) return OkStatus();
     const pgdump::AddedData added = pgdump::AddTableData(head, head.entries[0], "COPY");
     pgdump::HeadParser again;
