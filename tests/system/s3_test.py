@@ -3,6 +3,7 @@ import base64
 import concurrent.futures
 import json
 import re
+import time
 
 import s3_servers
 import sqlite_test
@@ -163,6 +164,9 @@ def test_two_clusters_and_three_nodes_share_a_folder(bench):
         server = bench.server(cluster)
         for node in ("node-1", "node-2", "node-3") if cluster == "a" else ("node-1",):
             server.start(*flags, f"--node-name={node}")
+            # Three in a second are named for seconds to come, which another cluster's node of that name must not meet.
+            named = max((int(name.rsplit("-", 1)[1]) for names in made.values() for name in names), default=0)
+            wait_for(lambda last=named: time.time() > last + 1, "a second that no name has")
             made[cluster, node] = [server.save("--name=etcd-snapshot").name for _ in range(3)]
             server.stop()
     equal(len(objects(bucket, "shared")), 12)
