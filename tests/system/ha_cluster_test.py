@@ -195,6 +195,8 @@ def test_an_agent_knows_servers_that_join_later(bench):
     cluster.join(late)
     cluster.servers.append(late)
     cluster.wait_all_ready()
+    # It asks every few seconds: ready is not yet known to it.
+    wait_for(lambda: f"{late.host.address}:2379" in cluster.agents[0].log_text(), "the agent to hear of it", PATIENCE)
     cluster.first.kill()
     cluster.agents[0].etcdctl("put", "/key/1", "x")
     equal(values(late), ["x"])
