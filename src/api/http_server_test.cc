@@ -375,15 +375,16 @@ TEST_F(HttpServerTest, EndsWithConnectionsOpenAndWaitsForItsHandlers) {
   half.Send("GET /open HTTP/1.1\r\n");
   streaming.Send("GET /slow HTTP/1.1\r\n\r\n");
   streaming.Read("one\n\r\n");
-  std::jthread release([this] {
-    // The destructor below waits for the handler.
-    ::usleep(20'000);
+  std::jthread release([this, &idle] {
+    // The destructor below has begun, and waits for the handler.
+    EXPECT_TRUE(idle.Closed());
     EXPECT_EQ(ended_, 0);
     Release();
   });
   server_.reset();
   EXPECT_EQ(ended_, 1);
-  for (Peer* peer : {&idle, &rude, &half, &streaming}) EXPECT_TRUE(peer->Closed());
+  release.join();
+  for (Peer* peer : {&rude, &half, &streaming}) EXPECT_TRUE(peer->Closed());
 }
 
 TEST_F(HttpServerTest, StartsAndEndsWithoutAnybody) {
