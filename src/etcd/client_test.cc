@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "etcd/health.h"
 #include "testing/grpc_etcd.h"

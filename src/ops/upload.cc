@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "ops/copy_object.h"
+#include "ops/datastores.h"
 #include "store/local_store.h"
 #include "stream/trailing_digest.h"
 
@@ -40,6 +41,13 @@ Status CheckIsOurs(ObjectStore& s3, const SnapshotPlace& place, const UploadRequ
   return OkStatus();  // removed meanwhile; the metadata tell the rest
 }
 
+bool IsEtcdSnapshot(const Manifest& manifest) {
+  const auto kinds = DatastoreKinds();
+  return std::any_of(kinds.begin(), kinds.end(), [&](const DatastoreKind* kind) {
+    return kind->is_etcd_snapshot && kind->name == manifest.datastore;
+  });
+}
+
 // Reads the file once more on its way: is it the one that its manifest describes? The manifest knows the digest of the plain
 // payload; of a compressed file only the size is compared here, and its own checksums hold for the rest.
 class AsSaved final : public Sink {
@@ -47,7 +55,7 @@ class AsSaved final : public Sink {
   explicit AsSaved(const Manifest& manifest)  // must outlive this
       : manifest_(manifest),
         hashed_(manifest.compression == Compression::kNone),
-        digest_inside_(manifest.datastore == "etcd") {}
+        digest_inside_(IsEtcdSnapshot(manifest)) {}
 
   Status Write(ByteSpan data) override {
     bytes_ += data.size();
