@@ -19,7 +19,7 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Seconds(2);
 constexpr absl::Duration kFenceInterval = absl::Seconds(5);
-constexpr absl::Duration kNodeInterval = absl::Seconds(5), kLearnerLogInterval = absl::Seconds(5);
+constexpr absl::Duration kLearnerLogInterval = absl::Seconds(5);
 constexpr absl::Duration kMemberCallTimeout = absl::Seconds(2), kChangeTimeout = absl::Minutes(1);
 constexpr absl::Duration kChangeRetry = absl::Seconds(1), kElectionPatience = absl::Seconds(15);
 // One answer of a server that lags behind is no proof.
@@ -42,7 +42,6 @@ Cluster::Cluster(const ClusterSetup& setup, Random& random, EtcdKeeper& keeper,
       hooks_(std::move(hooks)),
       tokens_(std::move(tokens)),
       fence_at_(setup.clock.Steady() + kFenceInterval),
-      node_at_(setup.clock.Steady()),
       learner_log_at_(setup.clock.Steady()),
       thread_([this](const std::stop_token& stop) {
         ::pthread_setname_np(::pthread_self(), "membership");
@@ -143,11 +142,9 @@ void Cluster::TakePart() {
         status->raft_applied_index, FormatBytes(status->db_bytes));
     return;
   }
-  if (now >= node_at_) {
-    node_at_ = now + kNodeInterval;
-    if (const Status kept = KeepOwnNode(**client, *status); !kept.ok())
-      LogWarn("This node's record could not be brought up to date: {}", MessageOf(kept));
-  }
+  // Each time: what agents are told is as old as this, and one that knows a single server is lost with it.
+  if (const Status kept = KeepOwnNode(**client, *status); !kept.ok())
+    LogWarn("This node's record could not be brought up to date: {}", MessageOf(kept));
   if (status->leader != status->member_id) return;
   const auto members = (*client)->ListMembers();
   if (!members.ok()) return;

@@ -2,7 +2,7 @@
 //
 // A thread of its own, "membership", looks every few seconds:
 //   fence      asks the servers it knows whether our data are still the cluster's (ops/fence.h); if not, etcd is stopped
-//   node       keeps our record, our lease and our peer URL up to date
+//   node       keeps our record, our lease and our peer URL up to date, and the list of servers that agents are told
 //   leader     promotes learners, removes stuck ones (ops/learners.h)
 // and, while etcd is not healthy, how many servers can be reached, so that a missing quorum is called by its name.
 #pragma once
@@ -52,7 +52,7 @@ class Cluster final : public ClusterBackend {
   ClusterConfig Config() override { return setup_.config; }
   NodeStatus Self() override;
   StatusOr<std::vector<NodeStatus>> Nodes() override;
-  // As the thread saw them last, a few seconds ago. kUnavailable: this server is not ready.
+  // As the thread saw them last, two seconds ago. kUnavailable: this server is not ready.
   StatusOr<ServerList> Servers() override;
   Status KeepAlive(const NodeRecord& agent) override;
   Status RemoveNode(const NodeRemoval& removal) override;
@@ -95,7 +95,7 @@ class Cluster final : public ClusterBackend {
   // Of the thread.
   LearnerWatch learners_;
   int removed_verdicts_ = 0;
-  absl::Duration fence_at_, node_at_, learner_log_at_;
+  absl::Duration fence_at_, learner_log_at_;
 
   std::jthread thread_;  // last: it uses all of the above
 };

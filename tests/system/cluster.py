@@ -34,6 +34,8 @@ class Cluster:
             self.join(server)
         for agent in self.agents:
             agent.start()
+        for agent in self.agents:  # it asks every few seconds: one that knows a single server yet is lost with that one
+            agent.wait_backends(*self.servers)
         return self
 
     def join_flags(self, to=None):

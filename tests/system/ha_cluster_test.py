@@ -152,7 +152,6 @@ def test_a_server_that_hangs_leaves_the_agents_ready_and_their_other_backends_al
     cluster = Cluster(bench, agents=1).start()
     agent, healthy, hanging = cluster.agents[0], cluster.servers[:2], cluster.servers[2]
     cluster.wait_all_ready()
-    agent.wait_backends(*cluster.servers)
     before = len(agent.backends())
     for pid in hanging.process.pid, *hanging.etcd_pids():
         os.kill(pid, signal.SIGSTOP)  # it takes connections and answers nothing
@@ -172,9 +171,6 @@ def test_a_server_that_hangs_leaves_the_agents_ready_and_their_other_backends_al
 def test_an_agent_that_starts_again_finds_the_servers_it_knew(bench):
     cluster = Cluster(bench, agents=1).start()
     agent = cluster.agents[0]
-    remembered = agent.data_dir / "agent/etc/holdfast-agent-load-balancer.json"
-    for server in cluster.servers:
-        wait_for(lambda: server.host.address in remembered.read_text(), "the agent to know " + server.name)
     agent.stop()
     cluster.first.kill()  # the one that --server names
     agent.start()
@@ -194,9 +190,7 @@ def test_an_agent_knows_servers_that_join_later(bench):
     late = cluster.lab.add("server-2").server()
     cluster.join(late)
     cluster.servers.append(late)
-    cluster.wait_all_ready()
-    # It asks every few seconds: ready is not yet known to it.
-    wait_for(lambda: f"{late.host.address}:2379" in cluster.agents[0].log_text(), "the agent to hear of it", PATIENCE)
+    cluster.agents[0].wait_backends(*cluster.servers)
     cluster.first.kill()
     cluster.agents[0].etcdctl("put", "/key/1", "x")
     equal(values(late), ["x"])

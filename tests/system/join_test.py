@@ -281,7 +281,7 @@ def test_an_agent_with_the_servers_password_starts_again_where_agents_have_their
 
 
 def test_an_agent_reaches_the_cluster_on_its_own_port(bench):
-    first, second, _ = three(bench)
+    all_three = first, second, _ = three(bench)
     wait_for(lambda: len(nodes(first)) == 3 and all(n["ready"] for n in nodes(first).values()), "all to be ready")
     port, data = bench.port(), bench.dir / "agent"
     env = {"HOLDFAST_DATA_DIR": str(data), "HOLDFAST_CONFIG_FILE": str(bench.dir / "none")}
@@ -299,6 +299,9 @@ def test_an_agent_reaches_the_cluster_on_its_own_port(bench):
     wait_for(lambda: etcdctl("put", "/k", "1").code == 0, "the agent to pass connections on")
     wait_for(lambda: nodes(second).get("w1", {}).get("ready"), "the agent to be Ready")
     equal(nodes(second)["w1"]["role"], "agent")
+    remembered = data / "agent/etc/holdfast-agent-load-balancer.json"
+    for server in all_three:  # it asks every few seconds
+        wait_for(lambda: server.url in remembered.read_text(), f"the agent to know {server.name}")
     for file in ("client.crt", "client.key"):
         equal((data / "agent/tls" / file).stat().st_mode & 0o777, 0o600, file)
     first.kill()
