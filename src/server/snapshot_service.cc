@@ -128,6 +128,7 @@ StatusOr<SnapshotService::Saved> SnapshotService::SaveInDirectory(const Snapshot
   if (place.s3 != nullptr)
     request.on_named = [&](const std::string& name) { out.claim = uploads_.TryClaim(name); };
   auto saved = [&]() -> StatusOr<CapturedSnapshot> {
+    const std::shared_lock not_cleaning(cleaning_);
     ASSIGN_OR_RETURN(const auto datastore, context_.datastore());
     return SaveSnapshot(place, *datastore, context_.clock, one_save_, request);
   }();
@@ -265,7 +266,7 @@ void SnapshotService::TakeScheduled(std::stop_token stop) {
 void SnapshotService::Reconcile(std::stop_token stop) {
   const absl::Duration start = context_.clock.Steady();
   Status status;
-  if (const std::unique_lock lock(one_save_, std::try_to_lock); lock.owns_lock())
+  if (const std::unique_lock lock(cleaning_, std::try_to_lock); lock.owns_lock())
     status = CleanSnapshotPlace(DefaultPlace());
   if (status.ok()) status = LookAtDirectory();
   if (!status.ok()) LogError("Failed to look at the snapshots: {}", MessageOf(status));

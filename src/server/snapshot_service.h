@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <stop_token>
 #include <string>
 
@@ -84,6 +85,8 @@ class SnapshotService {
 
   const SnapshotServiceContext context_;
   Mutex one_save_;
+  // Shared by saves; alone while leftovers are removed: a save waits for that, it is not refused.
+  std::shared_mutex cleaning_;
   UploadsInFlight uploads_;
   std::atomic<std::int64_t> last_snapshot_ = 0;  // unix; 0: none
   // Last: their threads use all the others.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "etcd_cluster/etcd_datastore.h"
 #include "os/atomic_file.h"
 #include "testing/fake_bucket.h"
@@ -216,6 +218,22 @@ TEST_F(SnapshotServiceTest, WithoutS3NothingIsOpenedAndNoGaugeIsThere) {
   EXPECT_EQ(Service().List({})->size(), 2u);
   EXPECT_THAT(opened_, IsEmpty());
   EXPECT_THAT(metrics_.Page(), Not(HasSubstr("x_etcd_snapshot_s3_owed")));
+}
+
+TEST_F(SnapshotServiceTest, ASaveWaitsWhileLeftoversAreRemoved) {
+  options_.s3.on.reset();
+  ASSERT_TRUE(Save().ok());
+  std::future<Status> save;
+  std::atomic<bool> first = true;
+  fs_.on_list = [&] {
+    if (!first.exchange(false)) return;
+    save = std::async(std::launch::async, [&] { return Save().status(); });
+    // One that does not wait would end now.
+    EXPECT_EQ(save.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  };
+  Service().Reconcile({});
+  EXPECT_TRUE(save.get().ok());
+  EXPECT_EQ(Files().size(), 2u);
 }
 
 TEST_F(SnapshotServiceTest, AListWithoutS3IsAnError) {

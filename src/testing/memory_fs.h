@@ -2,6 +2,7 @@
 // Crash() gives the disk after a cut as another MemoryFs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -37,7 +38,8 @@ class MemoryFs final : public FileSystem {
 
   std::uint64_t free_bytes = std::uint64_t{1} << 40;
   bool can_exchange = true;
-  std::string busy;  // a mount point: cannot be renamed
+  std::string busy;               // a mount point: cannot be renamed
+  std::function<void()> on_list;  // before each List()
 
   StatusOr<std::unique_ptr<File>> OpenForRead(const std::string& path) override {
     return Open(path);
@@ -62,6 +64,7 @@ class MemoryFs final : public FileSystem {
     return InfoOf(*node);
   }
   StatusOr<std::vector<DirectoryEntry>> List(const std::string& directory) override {
+    if (on_list) on_list();
     const std::scoped_lock lock(mutex_);
     const auto node = Find(directory);
     if (!node) return Missing("list", directory);
