@@ -60,6 +60,18 @@ def wait_for(condition, what, patience=PATIENCE):
         time.sleep(0.05)
 
 
+# What is said of a request that came while etcd's members elected a leader; it may have been done all the same.
+NO_LEADER = re.compile("leader changed|no leader|request timed out|deadline exceeded", re.IGNORECASE)
+
+
+def through_elections(ask):
+    """The result of ask(), which is repeated while members elect a leader: on a loaded machine they may at any time."""
+    def answer():
+        result = ask()
+        return None if result.code != 0 and NO_LEADER.search(result.err) else result
+    return wait_for(answer, "etcd to have a leader")
+
+
 def tree(path):
     """What a directory holds: relative path -> mode and content hash. To see that nothing was touched."""
     out = {}
@@ -342,7 +354,7 @@ class Server:
                               tls / "server-ca.crt", "--cert", tls / "client.crt", "--key", tls / "client.key", *argv, stdin=stdin)
 
     def etcdctl(self, *argv, stdin=None):
-        result = self.try_etcdctl(*argv, stdin=stdin)
+        result = through_elections(lambda: self.try_etcdctl(*argv, stdin=stdin))
         check(result.code == 0, "etcdctl", argv, result)
         return result.out
 
