@@ -143,6 +143,12 @@ def members(server):
     return {m.get("name", "")[:-9]: m for m in json.loads(result.out)["members"]}
 
 
+def members_now(server):
+    """As the cluster has them: what one member knows may be a moment old, or it is too busy to tell."""
+    server.etcdctl("get", "x")  # through the leader: after it the member knows what was done before
+    return wait_for(lambda: members(server), f"the members that {server.name} knows")
+
+
 def is_voter(server):
     member = members(server).get(server.name)
     return member is not None and not member.get("isLearner")

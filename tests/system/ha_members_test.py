@@ -1,7 +1,7 @@
 """Who belongs to a cluster: joins that crash or are refused, nodes that leave, tokens, and who may ask for what."""
 import re
 
-from cluster import PATIENCE, Cluster, is_voter, members
+from cluster import PATIENCE, Cluster, is_voter, members, members_now
 from crash_test import need_strace, strace
 from harness import check, contains, equal, wait_for
 
@@ -20,11 +20,11 @@ def refused(server, *flags):
 
 def join_again_after(cluster, server, kill):
     """A join that `kill` ends somewhere; the next start joins, and the cluster is as if nothing had been."""
-    before = sorted(members(cluster.first))
+    before = sorted(members_now(cluster.first))
     server.flags = cluster.join_flags()
     kill(server)
     cluster.wait_joined(server.launch())
-    equal(sorted(members(cluster.first)), sorted([*before, server.name]), "members")
+    equal(sorted(members_now(cluster.first)), sorted([*before, server.name]), "members")
     cluster.wait_nodes({name: "Ready" for name in [*before, server.name]})
     ok(cluster.first.holdfast("node", "remove", server.name))
     server.process.wait(PATIENCE)
@@ -83,7 +83,7 @@ def test_a_second_node_of_the_same_name_is_refused(bench):
     double.name = "server-1"
     result = refused(double, *cluster.join_flags())
     contains(result.err, "duplicate node name found, please use a unique name for this node")
-    equal(sorted(members(cluster.first)), ["server-0", "server-1"])
+    equal(sorted(members_now(cluster.first)), ["server-0", "server-1"])
     cluster.wait_all_ready()
 
 
@@ -99,7 +99,7 @@ def test_a_wrong_token_is_refused(bench):
     for result in wrong_password, wrong_hash:
         check(cluster.first.password not in result.err, "the log holds a secret")
     check(not (stranger.db / "etcd/member").exists(), "there are data of a cluster that was not joined")
-    equal(sorted(members(cluster.first)), ["server-0"])
+    equal(sorted(members_now(cluster.first)), ["server-0"])
 
 
 def test_a_bare_token_trusts_the_first_certificate_and_says_so(bench):
@@ -124,7 +124,7 @@ def test_an_agent_token_does_not_open_what_is_for_servers(bench):
         equal(cluster.first.request(method, path)[0], 401, method, path, "without a token")
     server = cluster.lab.add("greedy").server()
     refused(server, f"--server={cluster.first.url}", f"--token={agent_token}")
-    equal(sorted(members(cluster.first)), ["server-0"])
+    equal(sorted(members_now(cluster.first)), ["server-0"])
 
 
 def test_a_node_that_is_removed_leaves_sets_its_data_aside_and_may_come_back(bench):
@@ -132,12 +132,11 @@ def test_a_node_that_is_removed_leaves_sets_its_data_aside_and_may_come_back(ben
     leaving = cluster.wait_leader()  # so leadership has to move first
     stay = [server for server in cluster.servers if server is not leaving]
     ok(stay[0].holdfast("node", "remove", leaving.name))
-    equal(sorted(members(stay[0])), sorted(server.name for server in stay))
+    equal(sorted(members_now(stay[0])), sorted(server.name for server in stay))
     wait_for(lambda: "remove" in leaving.log_text(), "the removed server to say so", PATIENCE)
     cluster.agents[0].etcdctl("put", "/key/1", "x")
     wait_for(lambda: leaving.name not in cluster.nodes(stay[0]), "the node to be gone from node ls", PATIENCE)
-    if leaving.process.poll() is None:
-        leaving.stop()
+    equal(leaving.process.wait(PATIENCE), 4, "exit code of the removed server")
     leaving.flags = cluster.join_flags(to=stay[0]) if leaving is not cluster.first else [f"--server={stay[0].url}"]
     cluster.wait_joined(leaving.launch())
     check([p for p in leaving.db.iterdir() if p.name.startswith("etcd-")], "its data were not set aside")
@@ -151,12 +150,12 @@ def test_what_would_end_the_cluster_is_not_removed(bench):
     dead.kill()
     result = first.holdfast("node", "remove", second.name)  # one of two that are left would be without a quorum
     check(result.code != 0, "quorum was given away", result)
-    equal(sorted(members(first)), ["server-0", "server-1", "server-2"])
+    equal(sorted(members_now(first)), ["server-0", "server-1", "server-2"])
     result = first.holdfast("node", "remove", dead.name)
     check(result.code != 0, "a dead server was removed without --force", result)
     contains(result.err, "--force")
     ok(first.holdfast("node", "remove", dead.name, "--force"))
-    equal(sorted(members(first)), ["server-0", "server-1"])
+    equal(sorted(members_now(first)), ["server-0", "server-1"])
     ok(first.holdfast("node", "remove", second.name))
     result = first.holdfast("node", "remove", first.name, "--force")
     check(result.code != 0, "the last voter was removed", result)
