@@ -87,6 +87,12 @@ Status ClusterEntry::Rejoin(const OwnData& own) {
               setup_.server_url);
       return OkStatus();
     case Standing::kUnknown:
+      // Our cluster without a quorum, after a power cut: if all waited for its word, there would never be one.
+      if (cluster_->info.cluster_id == own.cluster_id) {
+        LogInfo("The data here are those of the cluster at {}, which has no quorum yet",
+                setup_.server_url);
+        return OkStatus();
+      }
       return UnavailableError("{} does not say yet which cluster it is, nothing was moved",
                               setup_.server_url);
     case Standing::kPeerIsOld:

@@ -222,6 +222,9 @@ TEST_F(ClusterEntryTest, RejoinLeavesWhatIsOfTheClusterOrNewerOrUnknown) {
   network_[kFirst] = Info(own_.cluster_id, {own_.member_id});
   EXPECT_TRUE(Prepare().ok());
   EXPECT_FALSE(entry_->joins());
+  network_[kFirst] = Info(own_.cluster_id, {});  // without a quorum, which may need us
+  EXPECT_TRUE(Prepare().ok());
+  EXPECT_FALSE(entry_->joins());
   network_[kFirst] = Info("", {});
   EXPECT_EQ(Prepare().code(), StatusCode::kUnavailable);
   ASSERT_TRUE(AddFormerClusterIds(fs_, setup_.layout, {"b0"}).ok());
