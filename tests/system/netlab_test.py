@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness import check, equal, wait_for
+from harness import PATIENCE, check, equal, wait_for
 from netlab import Lab
 
 
@@ -67,7 +67,7 @@ def test_faults_hit_whom_they_should_until_they_are_healed(bench):
         return "".join(x + y for x, y in ("ab", "ac", "bc") if round_trip(lab, x, y) is not None)
 
     everyone = "abacbc"
-    equal(reached(), everyone, "at first")
+    wait_for(lambda: reached() == everyone, "the cables to be plugged in")  # the kernel tells the switch a moment later
     lab.cut("a", "b")
     equal(reached(), "acbc", "a and b cut")
     lab.cut("c")
@@ -85,11 +85,12 @@ def test_faults_hit_whom_they_should_until_they_are_healed(bench):
     lab.heal()
 
     lab.delay(100, "a")
-    check(round_trip(lab, "a", "b") >= 0.2, "a's frames are delayed")
-    check(round_trip(lab, "c", "a") >= 0.2, "so are those to it")
-    check(round_trip(lab, "b", "c") < 0.2, "other frames are not")
+    check(round_trip(lab, "a", "b", PATIENCE) >= 0.2, "a's frames are delayed")
+    check(round_trip(lab, "c", "a", PATIENCE) >= 0.2, "so are those to it")
+    # What is not delayed is faster once, also where others keep the processors busy.
+    wait_for(lambda: round_trip(lab, "b", "c", PATIENCE) < 0.2, "a round trip of other frames, which are not delayed")
     lab.heal()
-    check(round_trip(lab, "a", "b") < 0.2, "the delay is healed")
+    wait_for(lambda: (round_trip(lab, "a", "b") or 1) < 0.2, "the delay to be healed")
 
 
 def test_a_delayed_host_gets_what_was_sent_whole(bench):
