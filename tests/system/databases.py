@@ -1,5 +1,6 @@
 """A PostgreSQL for tests: on a port of its own, in the bench's directory; and a client that writes like kine and notes every row
 that was acknowledged. Debian package: postgresql-15."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -114,6 +115,22 @@ class Postgres:
     def loading(self):
         """Is somebody loading rows just now?"""
         return self.sql("select 1 from pg_stat_activity where query like 'COPY %FROM stdin%' and state = 'active'", "postgres")
+
+    @contextlib.contextmanager
+    def locked(self, table, database="kine"):
+        """Whoever wants to read that table waits until the `with` ends."""
+        with subprocess.Popen([str(a) for a in self.argv(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+            session.stdin.write(f"begin; lock table {table}; select 'locked';\n")
+            session.stdin.flush()
+            check(session.stdout.readline().strip() == "locked", "no lock")
+            try:
+                yield
+            finally:
+                session.stdin.close()
+
+    def waiting(self):
+        """Does somebody wait for such a table?"""
+        return self.sql("select pid from pg_locks where locktype = 'relation' and not granted", "postgres")
 
     def fill(self, rows, value_bytes=1000, database="kine"):
         """A kine table of so many rows with values that hardly compress."""

@@ -1,5 +1,6 @@
 """A MariaDB for tests: on a port and a socket of its own, in the bench's directory; and a client that writes like kine and
 notes every row that was acknowledged. Debian packages: mariadb-server, mariadb-client, openssl."""
+import contextlib
 import getpass
 import hashlib
 import shutil
@@ -87,6 +88,22 @@ class MariaDb:
 
     def databases(self):
         return set(self.sql("show databases").split()) - {"information_schema", "mysql", "performance_schema", "sys"}
+
+    @contextlib.contextmanager
+    def locked(self, table="kine", database="kine"):
+        """Whoever wants to read rows of that table waits until the `with` ends."""
+        with subprocess.Popen(self.argv("-n", database), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            client.stdin.write(f"lock tables {table} write; select 'locked';\n")
+            client.stdin.flush()
+            check(client.stdout.readline().strip() == "locked", "no lock")
+            try:
+                yield
+            finally:
+                client.stdin.close()
+
+    def waiting(self):
+        """Does somebody wait for such a table?"""
+        return self.sql("select id from information_schema.processlist where state like 'Waiting for table metadata lock%'")
 
     def fill(self, rows, value_bytes=1000, database="kine"):
         """A kine table of so many rows with values that hardly compress, holding every byte."""

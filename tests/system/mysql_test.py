@@ -41,11 +41,14 @@ def tools_of(server):
     return [int(p) for p in server.bench.run("pgrep", "-P", str(server.process.pid), "-f", "mariadb-dump .*--single-transaction").out.split()]
 
 
-def dumping(server):
+def dumping(maria, server):
     """Begins a save that is certainly in its middle: its tool stands still. Returns the save and the tool's pid."""
-    save = server.bench.spawn([server.program, "etcd-snapshot", "save"], "save.log", env=server.env)
-    pid = wait_for(lambda: tools_of(server), "the dump to begin")[0]
-    os.kill(pid, signal.SIGSTOP)
+    # Else a quick dump would be over before it is seen, and one that is seen early is not connected yet.
+    with maria.locked():
+        save = server.bench.spawn([server.program, "etcd-snapshot", "save"], "save.log", env=server.env)
+        wait_for(maria.waiting, "the dump to ask for its rows")
+        [pid] = tools_of(server)
+        os.kill(pid, signal.SIGSTOP)
     return save, pid
 
 
@@ -99,12 +102,12 @@ def test_whoever_dies_in_the_middle_leaves_nothing(bench):
     maria.fill(30000)
     server = protect(bench, maria)
 
-    save, tool = dumping(server)  # the tool
+    save, tool = dumping(maria, server)  # the tool
     os.kill(tool, signal.SIGKILL)
     check(save.wait(90) != 0)
     nothing_is_listed(server)
 
-    save, tool = dumping(server)  # the database
+    save, tool = dumping(maria, server)  # the database
     maria.stop(signal.SIGKILL)
     maria.start()
     os.kill(tool, signal.SIGCONT)
@@ -112,12 +115,13 @@ def test_whoever_dies_in_the_middle_leaves_nothing(bench):
     contains((bench.dir / "save.log").read_text(), "mariadb-dump")
     nothing_is_listed(server)
 
-    save, tool = dumping(server)  # the server
+    save, tool = dumping(maria, server)  # the server
     server.process.kill()
     server.process.wait()
     check(save.wait(90) != 0)
     wait_for(lambda: not os.path.exists(f"/proc/{tool}"), "the tool to die with its server")
     server.start(f"--datastore-endpoint={maria.url()}")
+    wait_for(lambda: not list(server.snapshots.glob("*.part")), "what was half-written to be removed")
     nothing_is_listed(server)
     equal(int(status(server, server.save())["revision"]), 30000)
     no_secret(server)
@@ -253,7 +257,7 @@ def test_the_password_is_in_no_argument(bench):
     maria = MariaDb(bench)
     maria.fill(30000)
     server = protect(bench, maria)
-    save, tool = dumping(server)
+    save, tool = dumping(maria, server)
     arguments = b" ".join(open(f"/proc/{p}/cmdline", "rb").read() for p in (tool, server.process.pid)).decode()
     contains(arguments, "--single-transaction")
     check(PASSWORD not in arguments and PASSWORD[:6] not in arguments, arguments)

@@ -77,9 +77,12 @@ def in_the_middle(bench):
     protected = Protected(bench, Postgres(bench))
     protected.postgres.fill(3000)
     protected.postgres.sql("create table other as select i, sha256(i::text::bytea) from generate_series(1, 100000) i")
-    save = protected.spawn("etcd-snapshot", "save", log="save.log")
-    pid = wait_for(lambda: protected.tool("pg_dump"), "the dump to begin")[0]
-    os.kill(pid, signal.SIGSTOP)
+    # Else a quick dump would be over before it is seen, and one that is seen early is not connected yet.
+    with protected.postgres.locked("other"):
+        save = protected.spawn("etcd-snapshot", "save", log="save.log")
+        wait_for(protected.postgres.waiting, "the dump to ask for its tables")
+        [pid] = protected.tool("pg_dump")
+        os.kill(pid, signal.SIGSTOP)
     return protected, save, pid
 
 
@@ -181,6 +184,7 @@ def test_a_server_that_is_killed_leaves_nothing(bench):
     wait_for(lambda: not protected.tool("pg_dump"), "pg_dump to die with us")
     protected.server.start(*protected.flags)
     equal(protected.names(), [])
+    wait_for(lambda: not protected.files(), "what was half-written to be removed")
     snapshot = protected.save()
     equal(protected.names(), [snapshot.name])
     equal(protected.files(), [snapshot.name])
@@ -191,9 +195,7 @@ def test_a_database_that_restarts_in_the_middle_is_an_error(bench):
     protected.postgres.stop(signal.SIGQUIT)
     os.kill(pid, signal.SIGCONT)
     check(save.wait(90) != 0, "the save ended well")
-    # pg_dump may have been about to connect when it was stopped.
-    log = (bench.dir / "save.log").read_text()
-    check("server closed the connection unexpectedly" in log or "Connection refused" in log, log)
+    contains((bench.dir / "save.log").read_text(), "server closed the connection unexpectedly")
     equal(protected.files(), [])
     protected.postgres.start()
     equal(protected.names(), [])
@@ -336,9 +338,12 @@ def test_a_server_protects_it_on_schedule(bench):
     server = bench.server("beside")
     server.start(f"--datastore-endpoint={postgres.url()}", "--etcd-snapshot-schedule-cron=@every 1s", "--etcd-snapshot-retention=2")
     wait_for(lambda: len(server.names()) == 2, "two snapshots on schedule")
-    newest = server.snapshots / sorted(server.names())[-1]
-    status = server.snapshot("status", newest, "-o", "json")
-    equal(json.loads(status.out)["liveKeys"], 300, status)
+
+    def newest():
+        """Its status. On a slow machine retention may have been faster than we: then that of a newer one."""
+        status = server.snapshot("status", server.snapshots / sorted(server.names())[-1], "-o", "json")
+        return json.loads(status.out) if status.code == 0 else None
+    equal(wait_for(newest, "the status of the newest")["liveKeys"], 300)
     postgres.stop(signal.SIGQUIT)
     wait_for(lambda: server.get("/readyz")[0] != 200, "the server to say that its datastore is gone")
     postgres.start()
