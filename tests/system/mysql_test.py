@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 
 from harness import check, contains, equal, wait_for
 from mariadb import KINE, PASSWORD, MariaDb, Writer
@@ -129,7 +130,7 @@ def test_whoever_dies_in_the_middle_leaves_nothing(bench):
 
 def test_a_restore_that_dies_changes_nothing(bench):
     maria = MariaDb(bench)
-    maria.fill(3000)
+    maria.fill(30000)  # a second's work: it must still be at it when it is seen
     maria.sql("grant all on `kine\\_holdfast\\_%`.* to kine@'%'")
     server = protect(bench, maria)
     snapshot = server.save()
@@ -158,9 +159,11 @@ def test_a_restore_that_dies_changes_nothing(bench):
     left = maria.databases() - {"kine"}
     equal(len(left), 1)
     result = server.holdfast("datastore", "status", f"--datastore-endpoint={maria.url()}")
-    contains(result.out + result.err, left.pop())
+    contains(result.out + result.err, next(iter(left)))
+    # What is left is named for its second, and the next restore's would be.
+    wait_for(lambda: time.time() > int(next(iter(left)).rsplit("_", 1)[1]) + 1, "another second")
     restore(server, snapshot, maria.url(), "--clean")
-    equal(len(maria.rows()), 3000)
+    equal(len(maria.rows()), 30000)
 
 
 def test_a_restore_changes_its_own_database_only(bench):
