@@ -122,7 +122,9 @@ def test_while_s3_hangs_the_server_says_that_it_waits(bench):
         way.proxy.clear()
         stall.release()
         while b'"result"' not in said:
-            said += c.recv(65536)
+            piece = c.recv(65536)
+            check(piece, "the connection ended after", said)
+            said += piece
         contains(said.decode(), '{"created":["slow-node-1-')
     server.stop()
 
@@ -148,7 +150,7 @@ def test_a_failed_upload_is_done_by_the_next_reconcile(bench):
 
 
 def test_killed_while_uploading(bench):
-    way = Way(bench)
+    way = Way(bench, timeout="1m")  # longer than the kill can take: a try that is given up is made again, and succeeds
     server = way.begin(bench.server())
     stall = Stall("request", 1_000_000)
     way.proxy.add(stall, method="PUT", path="partNumber=2", times=1)
