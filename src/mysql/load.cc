@@ -210,12 +210,23 @@ Status LoadDirect(Connection& server, const Endpoint& endpoint, const Tools& too
   return Holds(endpoint, plan.create || plan.old->empty() ? kUnchanged : "empty now", status);
 }
 
+// From which on our names are not taken: what a restore that was killed within this second left may still be there.
+StatusOr<std::int64_t> FreeSecond(Connection& server, const std::string& database,
+                                  std::int64_t unix_seconds) {
+  for (;; ++unix_seconds) {
+    ASSIGN_OR_RETURN(const auto staging, LookInto(server, StagingName(database, unix_seconds)));
+    ASSIGN_OR_RETURN(const auto aside, LookInto(server, OldName(database, unix_seconds)));
+    if (!staging && !aside) return unix_seconds;
+  }
+}
+
 }  // namespace
 
 StatusOr<LoadPlan> PlanLoad(Connection& server, const Endpoint& endpoint, const Tools& tools,
                             std::int64_t unix_seconds, const RestoreOptions& options) {
   const std::string& database = endpoint.database;
   LoadPlan plan;
+  ASSIGN_OR_RETURN(unix_seconds, FreeSecond(server, database, unix_seconds));
   plan.staging = StagingName(database, unix_seconds);
   plan.aside = OldName(database, unix_seconds);
   ASSIGN_OR_RETURN(const Grants grants, Grants::Read(server));
