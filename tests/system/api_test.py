@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness import check, contains, equal, wait_for
-from probe import StalledSave, connect, descriptors, fill_for_stall, metrics, parts, read_all, read_answer
+from probe import StalledSave, connect, descriptors, fill_for_stall, metrics, parts, read_all, read_answer, wait_for_new_etcd
 
 SAVE = {"operation": "save", "name": ["api"]}
 
@@ -305,7 +305,7 @@ def test_etcd_dies_during_a_save(bench):
     equal(save.started.wait(60), 5)
     log = (bench.dir / "save.log").read_text()
     contains(log.splitlines()[-1], "level=fatal msg=\"Error: etcd snapshot: ")
-    wait_for(lambda: server.get("/readyz")[0] == 200, "etcd to be back")
+    wait_for_new_etcd(server)
     equal(server.names(), before)
     equal(parts(server.snapshots), [])
     equal(metrics(server)['holdfast_etcd_snapshot_failures_total{reason="unavailable"}'], 1)
