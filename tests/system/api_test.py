@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness import check, contains, equal, wait_for
-from probe import StalledSave, connect, descriptors, fill_for_stall, metrics, parts, read_all, read_answer
+from probe import StalledSave, connect, descriptors, fill_for_stall, metrics, parts, read_all, read_answer, wait_for_new_etcd
 
 SAVE = {"operation": "save", "name": ["api"]}
 
@@ -305,7 +305,7 @@ def test_etcd_dies_during_a_save(bench):
     equal(save.started.wait(60), 5)
     log = (bench.dir / "save.log").read_text()
     contains(log.splitlines()[-1], "level=fatal msg=\"Error: etcd snapshot: ")
-    wait_for(lambda: server.get("/readyz")[0] == 200, "etcd to be back")
+    wait_for_new_etcd(server)
     equal(server.names(), before)
     equal(parts(server.snapshots), [])
     equal(metrics(server)['holdfast_etcd_snapshot_failures_total{reason="unavailable"}'], 1)
@@ -346,7 +346,9 @@ def test_metrics_tell_what_happened(bench):
     def numbers():
         return {k.removeprefix(prefix): v for k, v in metrics(server).items()}
 
-    n = wait_for(lambda: (m := numbers()).get('reconcile_duration_seconds_count{status="success"}') == 1 and m, "the first look")
+    # Two threads begin: the one that looks at the directory, and the schedule.
+    n = wait_for(lambda: (m := numbers()).get('reconcile_duration_seconds_count{status="success"}') == 1
+                 and m["next_run_timestamp_seconds"] and m, "the first look")
     equal([n[k] for k in ("count", "last_success_timestamp_seconds", "last_size_bytes")], [0, 0, 0])
     check(time.time() < n["next_run_timestamp_seconds"] <= time.time() + 12 * 3600 + 10, n)
     equal((n["holdfast_etcd_healthy"], n["holdfast_etcd_restarts_total"]), (1, 0))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 
 from harness import BIN, Skip, check, contains, equal, tree, wait_for
+from probe import wait_for_new_etcd
 from reset_test import ca_of, db_names, failing_etcd, keys_of
 
 KILL = "signal=KILL"
@@ -599,7 +600,7 @@ def test_what_happens_during_a_save(bench):
     contains(text, "Error: ")
     equal(list(server.snapshots.glob("*.part")), [])
     equal(len(server.names()), 1)
-    wait_for(lambda: server.get("/readyz")[0] == 200, "etcd to be back")
+    wait_for_new_etcd(server)
 
     # The server is told to end in the middle: it does, and leaves nothing half.
     save = SlowSave(server)

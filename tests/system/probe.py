@@ -61,6 +61,11 @@ def metrics(server):
             for line in text.splitlines() if line and not line.startswith("#")}
 
 
+def wait_for_new_etcd(server, restarts=1):
+    """After etcd was killed: that the server has noticed and started another one. /readyz alone may still say what was."""
+    wait_for(lambda: metrics(server)["holdfast_etcd_restarts_total"] >= restarts and server.get("/readyz")[0] == 200, "etcd to be back")
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -83,6 +88,7 @@ class StalledSave:
 
     def __init__(self, server, start, pattern="*.part"):
         self.server, self.pattern = server, pattern
+        self.pids = server.etcd_pids()  # looked for before: a fast save does not wait for pgrep
         for _ in range(20):
             self.started = start()
             end = time.monotonic() + 30
@@ -110,7 +116,7 @@ class StalledSave:
         return bool(self.parts())
 
     def signal(self, number):
-        for pid in self.server.etcd_pids():
+        for pid in self.pids:
             os.kill(pid, number)
 
     def release(self):

@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from harness import Skip, check, contains, equal, wait_for
+from harness import Skip, check, equal, wait_for
 from probe import StalledSave, fill_for_stall, metrics, mode, parts
 
 # Each run comes up to 5 s late (jitter), so that "@every 1s" is one in 1 to 6 s.
@@ -13,6 +13,16 @@ EVERY_SECOND = "--etcd-snapshot-schedule-cron=@every 1s"
 
 def stored(server):
     return sorted(p.name for p in server.snapshots.glob("*") if not p.name.endswith(".part")) if server.snapshots.exists() else []
+
+
+def saved(directory, pattern="etcd-snapshot-node-1-*"):
+    """Snapshots in a directory of the user's, without what is being written."""
+    return [p for p in directory.glob(pattern) if not p.name.endswith(".part")]
+
+
+def wait_for_log(server, words):
+    """The schedule has a thread of its own: it begins after the server is ready, and writes its lines after it counted."""
+    wait_for(lambda: words in server.log_text(), f"the log to say {words!r}")
 
 
 def utc(seconds):
@@ -44,22 +54,22 @@ def test_a_snapshot_each_second_and_one_is_kept(bench):
     # Each was taken when its name says, to the second, and never two at once.
     [left] = stored(server)
     equal(sorted(p.name for p in (server.db / ".metadata").iterdir()), [left], "metadata of what is gone is gone")
-    saved = re.findall(r"Saved etcd snapshot (\S+):", server.log_text())
+    taken = re.findall(r"Saved etcd snapshot (\S+):", server.log_text())
     removed = re.findall(r"Removed snapshot (\S+): 1 of base etcd-snapshot are kept", server.log_text())
-    equal(removed, saved[:-1])
+    equal(removed, taken[:-1])
     bench.ok("unzip", "-tq", server.snapshots / left)
 
 
 def test_each_minute(bench):
     server = bench.server().start("--etcd-snapshot-schedule-cron=* * * * *")
-    due = metrics(server)["holdfast_etcd_snapshot_next_run_timestamp_seconds"]
+    due = wait_for(lambda: metrics(server)["holdfast_etcd_snapshot_next_run_timestamp_seconds"], "the first run to be known")
     check(due % 60 == 0 and time.time() - 60 < due <= time.time() + 60, due)
-    contains(server.log_text(), f"Next scheduled snapshot at {utc(due)} (* * * * *)")
-    [name] = wait_for(lambda: stored(server), "the full minute", patience=100)
+    wait_for_log(server, f"Next scheduled snapshot at {utc(due)} (* * * * *)")
+    [name] = wait_for(lambda: stored(server), "the full minute", patience=150)
     taken = int(name.rsplit("-", 1)[1])
-    check(due <= taken <= due + 7, "due", due, "taken", taken)
+    check(due <= taken <= due + 30, "due", due, "taken", taken)  # 5 s of jitter, and what a loaded machine takes to begin
     wait_for(lambda: metrics(server)["holdfast_etcd_snapshot_next_run_timestamp_seconds"] == due + 60, "the next run to be known")
-    contains(server.log_text(), f"Next scheduled snapshot at {utc(due + 60)}")
+    wait_for_log(server, f"Next scheduled snapshot at {utc(due + 60)}")
     equal(metrics(server)["holdfast_etcd_snapshot_last_success_timestamp_seconds"], taken)
     server.stop()
 
@@ -69,14 +79,14 @@ def test_the_next_run_is_told_in_its_own_zone(bench):
                             ("CRON_TZ=America/New_York 30 1 * * *", {"TZ": "Asia/Tokyo"}, r"T01:30:00-0[45]:00 \(CRON_TZ=America/New_York 30 1 * * *\)"),
                             ("@hourly", {"TZ": "UTC"}, ":00:00Z (@hourly)")):
         server = bench.server(f"data-{len(flag)}").start(f"--etcd-snapshot-schedule-cron={flag}", env=env)
-        line = re.search(r"Next scheduled snapshot at (.*)\"", server.log_text()).group(1)
+        line = wait_for(lambda: re.search(r"Next scheduled snapshot at (.*)\"", server.log_text()), "the next run to be told").group(1)
         check(sign in line or re.search(sign.replace("* * *", r"\* \* \*"), line), line, "has not", sign)
         server.stop()
 
 
 def test_no_schedule(bench):
     server = bench.server().start(EVERY_SECOND, "--etcd-disable-snapshots", "--etcd-snapshot-reconcile-interval=1s")
-    contains(server.log_text(), "Scheduled snapshots are disabled")
+    wait_for_log(server, "Scheduled snapshots are disabled")
     equal(metrics(server)["holdfast_etcd_snapshot_next_run_timestamp_seconds"], 0)
     # Longer than an interval and its jitter.
     wait_for(lambda: metrics(server)['holdfast_etcd_snapshot_reconcile_duration_seconds_count{status="success"}'] >= 8, "some seconds to pass")
@@ -94,10 +104,10 @@ def test_a_failed_run_is_told_and_the_next_one_works(bench):
     def failures():
         return metrics(server).get('holdfast_etcd_snapshot_failures_total{reason="not_found"}', 0)
 
-    wait_for(lambda: list(place.glob("etcd-snapshot-node-1-*")), "a first snapshot")
+    wait_for(lambda: saved(place), "a first snapshot")
     place.rename(bench.dir / "place/elsewhere")
     wait_for(lambda: failures() >= 2, "two failed runs")
-    contains(server.log_text(), f"Failed to take scheduled snapshot: failed to get etcd-snapshot-dir: stat {place}: no such file or directory")
+    wait_for_log(server, f"Failed to take scheduled snapshot: failed to get etcd-snapshot-dir: stat {place}: no such file or directory")
     equal(server.get("/readyz")[0], 200)
     check(not place.exists(), "a directory of the user's was made")
     (bench.dir / "place/elsewhere").rename(place)
@@ -114,7 +124,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(bench):
     bench.stack.callback(lambda: bench.run("umount", "-l", place.parent))
     place.mkdir()
     server = bench.server().start(EVERY_SECOND, f"--etcd-snapshot-dir={place}", "--etcd-snapshot-retention=2")
-    wait_for(lambda: list(place.glob("etcd-snapshot-node-1-*")), "a first snapshot")
+    wait_for(lambda: saved(place), "a first snapshot")
     server.fill(300, value_size=3000)
 
     def failures():
@@ -123,10 +133,9 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(bench):
     wait_for(lambda: failures() >= 1, "a failed run")
     good = [p.name for p in place.iterdir()]
     check(good and all(not name.endswith(".part") for name in good), "what was there stays, and nothing half:", good)
-    contains(server.log_text(), "Failed to take scheduled snapshot: no space for etcd-snapshot-node-1-")
+    wait_for_log(server, "Failed to take scheduled snapshot: no space for etcd-snapshot-node-1-")
     bench.ok("mount", "-o", "remount,size=64m", place.parent)
-    wait_for(lambda: len([p for p in place.glob("etcd-snapshot-node-1-*") if p.name not in good and not p.name.endswith(".part")]),
-             "the next run")
+    wait_for(lambda: [p for p in saved(place) if p.name not in good], "the next run")
     server.stop()
     for path in place.iterdir():
         equal(server.holdfast("etcd-snapshot", "status", path).code, 0, path)

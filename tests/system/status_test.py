@@ -53,7 +53,7 @@ def compressed(bench):
 # --- what it says ---
 
 def test_keys_that_are_no_text(bench):
-    etcd = BareEtcd(bench).start()
+    etcd = BareEtcd(bench).start().wait_ready()
     etcd.etcdctl("put", "/bootstrap/\udcff", "x")  # the byte ff
     path = bench.dir / "odd.db"
     etcd.etcdctl("snapshot", "save", path)
