@@ -57,13 +57,20 @@ bool SaysThatNobodyLeads(std::string_view message) {
          message == "etcdserver: server stopped";
 }
 
+// gRPC's words for a call that ended without a status, as one does whose etcd is being stopped.
+bool SaysThatItWasCutOff(std::string_view message) {
+  return message == "No status received" || message == "Stream removed";
+}
+
 Status FromGrpc(const grpc::Status& status, std::string_view call) {
   if (status.ok()) return OkStatus();
   // gRPC's codes are abseil's.
   auto code = static_cast<StatusCode>(status.error_code());
-  if (code == StatusCode::kUnknown && SaysThatNobodyLeads(status.error_message()))
+  const std::string message = status.error_message();
+  if (code == StatusCode::kUnknown &&
+      (SaysThatNobodyLeads(message) || SaysThatItWasCutOff(message)))
     code = StatusCode::kUnavailable;
-  return MakeStatus(code, fmt::format("etcd {}: {}", call, status.error_message()));
+  return MakeStatus(code, fmt::format("etcd {}: {}", call, message));
 }
 
 std::string PrefixEnd(std::string prefix) {
@@ -569,6 +576,9 @@ StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
   // back-off" is what bounds a handshake.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 30'000);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Our callers know what may be asked twice. And gRPC's own retries abort the process when a call ends without a status, as
+  // an etcd that is being stopped, or what stands before it, may end one (grpc/grpc#34683; mended long after Debian's 1.51).
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   auto channel = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
   if (channel == nullptr)
     return InvalidArgumentError("cannot connect to etcd at {}", options.endpoint);

@@ -3,10 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "etcd/health.h"
+#include "os/fd.h"
 #include "testing/grpc_etcd.h"
 #include "testing/streams.h"
 
@@ -181,6 +185,87 @@ TEST(Client, CallsHaveADeadlineAndNobodyThereIsUnavailable) {
   }
   const Status status = client->GetStatus().status();
   EXPECT_TRUE(absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) << status;
+}
+
+// Speaks just enough of HTTP/2 (RFC 9113) to end a call as no gRPC server should: it takes one connection, and when the first
+// call's request is there it sends what it was told, and goes when the client does.
+class HalfAnAnswer {
+ public:
+  explicit HalfAnAnswer(std::string answer, bool close)
+      : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
+    endpoint_ = "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+    thread_ = std::jthread([this, answer = std::move(answer), close] {
+      const Fd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      Send(peer, Frame(kSettings, 0, 0, ""));
+      std::string head(24, ' ');  // the preface, which is not looked at
+      bool whole = ReadAll(peer, head);
+      while (whole) {
+        head.resize(9);
+        if (!ReadAll(peer, head)) return;
+        const auto byte = [&](int i) { return static_cast<unsigned char>(head[i]); };
+        std::string body(byte(0) << 16 | byte(1) << 8 | byte(2), ' ');
+        whole = ReadAll(peer, body);
+        if (byte(3) != kData || (byte(4) & kEndStream) == 0) continue;
+        Send(peer, answer);
+        if (close) return;
+      }
+    });
+  }
+
+  static constexpr int kData = 0, kHeaders = 1, kSettings = 4, kEndStream = 1, kEndHeaders = 4;
+
+  static std::string Frame(int type, int flags, int stream, const std::string& body) {
+    const auto size = static_cast<char>(body.size());
+    return std::string({0, 0, size, static_cast<char>(type), static_cast<char>(flags), 0, 0, 0,
+                        static_cast<char>(stream)}) +
+           body;
+  }
+  // ":status: 200" and "content-type: application/grpc" in the words of HPACK (RFC 7541).
+  static std::string Headers(int flags) {
+    return Frame(kHeaders, flags | kEndHeaders, 1,
+                 "\x88\x5f\x10"
+                 "application/grpc");
+  }
+
+  const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  static bool ReadAll(const Fd& peer, std::string& out) {
+    return out.empty() || ::recv(peer.get(), out.data(), out.size(), MSG_WAITALL) ==
+                              static_cast<ssize_t>(out.size());
+  }
+
+  static void Send(const Fd& peer, const std::string& bytes) {
+    EXPECT_EQ(::send(peer.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+
+  Fd listener_;
+  std::string endpoint_;
+  std::jthread thread_;
+};
+
+// An etcd that is stopped in the middle of a call ends it without gRPC's status: its HTTP server does not know of gRPC.
+TEST(Client, ACallThatEndsWithoutAStatusIsUnavailable) {
+  using H = HalfAnAnswer;
+  for (const bool close : {false, true}) {
+    for (const std::string& answer :
+         {H::Headers(0) + H::Frame(H::kData, H::kEndStream, 1, ""), H::Headers(H::kEndStream),
+          H::Headers(0) + H::Headers(H::kEndStream), H::Headers(0)}) {
+      H etcd(answer, close);
+      const auto client = Connect(
+          {.endpoint = etcd.endpoint(), .tls = false, .call_timeout = absl::Milliseconds(500)});
+      const Status status = (*client)->ListMembers().status();
+      EXPECT_TRUE(MayPass(status)) << status;
+    }
+  }
 }
 
 TEST(Client, KeysAreFoundByNameAndPrefixAndCreatedOnce) {
