@@ -99,6 +99,15 @@ def far_from_noon():
     return f"Fixed/UTC{hours if hours >= -12 else hours + 24:+03}:00:00"
 
 
+# What no test sends, and none may overlook.
+CRASHES = [-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE]
+
+
+def is_ours(argv):
+    """Whether a command is our program, also by another name or below another program."""
+    return any(os.path.realpath(argument) == os.path.realpath(BIN) for argument in argv)
+
+
 class Result:
     def __init__(self, process):
         self.code = process.returncode
@@ -115,19 +124,22 @@ class Bench:
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-system."))
         self.stack = contextlib.ExitStack()
-        self._ports = set()
+        self.ours = []  # our programs in the background, and their logs
         return self
 
     def __exit__(self, kind, value, trace):
         self.stack.close()
-        if kind is not None and kind is not Skip:
-            for log in sorted(self.dir.glob("*.log")):
+        # The name of the log, last: of a long output the end is what is read.
+        crashed = [log for process, log in self.ours if process.returncode in CRASHES]
+        if (kind is not None and kind is not Skip) or crashed:
+            for log in sorted(self.dir.glob("*.log"), key=lambda log: (log.name in crashed, log.name)):
                 print(f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}")
         if "HOLDFAST_KEEP" in os.environ:
             print("kept", self.dir)
         else:
             subprocess.run(["chmod", "-R", "u+rwX", self.dir], check=False, capture_output=True)
             shutil.rmtree(self.dir, ignore_errors=True)
+        check(not crashed, "crashed:", *crashed)
 
     def port(self):
         """A TCP port that no other test of this machine uses: each is held by a locked file."""
@@ -152,6 +164,7 @@ class Bench:
         full = dict(os.environ, ETCDCTL_API="3", **(env or {}))
         process = subprocess.run([str(a) for a in argv], env=full, cwd=cwd or self.dir, input=stdin, timeout=timeout,
                                  capture_output=True, text=True, errors="replace")
+        check(not is_ours(argv) or process.returncode not in CRASHES, "crashed:", argv, Result(process))
         return Result(process)
 
     def holdfast(self, *argv, **options):
@@ -168,6 +181,8 @@ class Bench:
             process = subprocess.Popen([str(a) for a in argv], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                                        env=dict(os.environ, **(env or {})), cwd=self.dir, **options)
         self.stack.callback(self._kill, process)
+        if is_ours(argv):
+            self.ours.append((process, log))
         return process
 
     @staticmethod
