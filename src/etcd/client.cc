@@ -9,6 +9,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/text.h"
 #include "proto/etcd.grpc.pb.h"
@@ -562,8 +563,11 @@ class GrpcClient final : public Client {
 }  // namespace
 
 StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options) {
-  // What it has to say comes with a status; on stderr it would be lines of a foreign form.
-  gpr_set_log_function([](gpr_log_func_args*) {});
+  // What it has to say comes with a status, except for its last words.
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    if (std::string_view(line->message).starts_with("assertion failed"))
+      LogError("gRPC: {} ({}:{})", line->message, line->file, line->line);
+  });
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (options.tls) {
     credentials = grpc::SslCredentials({.pem_root_certs = options.ca_pem,

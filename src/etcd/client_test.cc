@@ -2,6 +2,7 @@
 #include "etcd/client.h"
 
 #include <gmock/gmock.h>
+#include <grpc/support/log.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -266,6 +267,17 @@ TEST(Client, ACallThatEndsWithoutAStatusIsUnavailable) {
       EXPECT_TRUE(MayPass(status)) << status;
     }
   }
+}
+
+TEST(Client, OfGrpcsLogOnlyItsLastWordsAreSeen) {
+  const GrpcEtcd etcd;
+  const auto client = etcd.Connect();
+  ::testing::internal::CaptureStderr();
+  gpr_log(GPR_ERROR, "of no interest");
+  gpr_log(GPR_ERROR, "assertion failed: %s", "what it died of");
+  const std::string seen = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(seen, HasSubstr("gRPC: assertion failed: what it died of ("));
+  EXPECT_THAT(seen, ::testing::Not(HasSubstr("of no interest")));
 }
 
 TEST(Client, KeysAreFoundByNameAndPrefixAndCreatedOnce) {
