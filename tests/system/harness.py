@@ -105,7 +105,7 @@ CRASHES = [-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -si
 
 def is_ours(argv):
     """Whether a command is our program, also by another name or below another program."""
-    return any(os.path.realpath(argument) == os.path.realpath(BIN) for argument in argv)
+    return any(os.path.realpath(str(argument)) == os.path.realpath(BIN) for argument in argv)
 
 
 class Result:
